@@ -1,0 +1,57 @@
+"""What a plugin hands to core: offers, and what core hands back when it opens one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+from typing import Any, Generic, Protocol, TypeVar
+
+import attrs
+
+from kroma_core.api.roles import API_VERSION, Capability, Role
+from kroma_core.chain.config import ChainConfig
+from kroma_core.events import Event
+
+R = TypeVar("R", covariant=True)
+
+
+class Clock(Protocol):
+    """Wall-clock time in seconds since the Unix epoch; a test gives its own."""
+
+    def __call__(self) -> float: ...
+
+
+@attrs.frozen(kw_only=True)
+class PluginContext:
+    """All that core gives to an offer besides its settings and required roles.
+
+    `data_dir` is the offer's alone and exists; `emit` hands an event to the observers and never blocks.
+    """
+
+    chain: ChainConfig
+    data_dir: Path
+    clock: Clock
+    emit: Callable[[Event], None]
+
+
+@attrs.frozen(kw_only=True)
+class Offer(Generic[R]):
+    """One way to fill a role.
+
+    `kind` is what a profile writes. `config` is a frozen attrs class whose fields, types and defaults are the
+    documentation of the settings. `open(config, context, **required)` returns an async context manager that yields the
+    part; the roles in `requires` are opened first and passed by the role's name (`blobs=`: a sequence, in profile
+    order; the others: one part).
+    """
+
+    kind: str
+    config: type
+    open: Callable[..., AbstractAsyncContextManager[R]]
+    summary: str = ""
+    requires: tuple[Role, ...] = ()
+    capabilities: frozenset[Capability] = frozenset()
+    api: int = API_VERSION
+
+
+AnyOffer = Offer[Any]

@@ -1,0 +1,147 @@
+"""The values that every part of a node takes its constants from.
+
+Reading them from the files of op-node, geth and the superchain-registry is the business of the modules beside this one.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from typing import Any
+
+import attrs
+
+from kroma_core.forks import Schedule
+from kroma_core.types import Address, BlockId, Gas, Hash32, Seconds, Timestamp
+
+
+class Family(enum.StrEnum):
+    """Which protocol family a chain belongs to.
+
+    Carries the choices that no fork time expresses: deposit codec, meaning of config updates, upgrade transactions,
+    predeploys, output root, gossip prefix. Code asks the tables keyed by it, at one place per concern.
+    """
+
+    OP = "op"
+    KROMA = "kroma"
+
+
+@attrs.frozen(kw_only=True)
+class SystemConfig:
+    """The part of the chain's configuration that its L1 contract can change.
+
+    `overhead` and `scalar` are 32-byte words as the contract emits them. `eip1559_params` and `operator_fee_params`
+    (scalar u32 at [20:24], constant u64 at [24:32]) are zero until set. `validator_reward_scalar` is Kroma's.
+    Spec: system_config.md.
+    """
+
+    batcher: Address
+    overhead: Hash32
+    scalar: Hash32
+    gas_limit: Gas
+    eip1559_params: bytes = bytes(8)
+    operator_fee_params: Hash32 = bytes(32)
+    min_base_fee: int = 0
+    da_footprint_gas_scalar: int = 0
+    validator_reward_scalar: Hash32 = bytes(32)
+
+
+@attrs.frozen(kw_only=True)
+class Genesis:
+    """Where the rollup begins: the L1 block it is anchored to and its first L2 block."""
+
+    l1: BlockId
+    l2: BlockId
+    l2_time: Timestamp
+    system_config: SystemConfig
+
+
+@attrs.frozen(kw_only=True)
+class BlobSchedule:
+    """Blob fee fractions of L1 over time: (activation time, base fee update fraction), ascending."""
+
+    steps: tuple[tuple[Timestamp, int], ...]
+
+
+@attrs.frozen(kw_only=True)
+class L1ChainConfig:
+    """What derivation needs to know of the L1's own rules.
+
+    `cancun_fraction` is the update fraction of the first blob schedule; None where the L1 has no blobs.
+    """
+
+    chain_id: int
+    blob_schedule: BlobSchedule
+
+
+@attrs.frozen(kw_only=True)
+class BaseFeeParams:
+    """EIP-1559 constants of the L2."""
+
+    elasticity: int
+    denominator: int
+    denominator_canyon: int
+
+
+@attrs.frozen(kw_only=True)
+class RollupConfig:
+    """A rollup's constants. Lengths in L1 blocks unless their type says seconds."""
+
+    family: Family
+    name: str
+    genesis: Genesis
+    schedule: Schedule
+    block_time: Seconds
+    max_sequencer_drift: Seconds
+    seq_window_size: int
+    channel_timeout: int
+    l1_chain_id: int
+    l2_chain_id: int
+    batch_inbox: Address
+    portal: Address
+    system_config_address: Address
+    base_fee_params: BaseFeeParams
+    keep_karst_upgrade_gas: bool = False
+    extra: Mapping[str, Any] = attrs.field(factory=dict, eq=False, repr=False)
+    """Keys of the source file that have no meaning here yet (alt-DA, interop), kept for writing it back."""
+
+
+@attrs.frozen(kw_only=True)
+class GenesisAccount:
+    balance: int = 0
+    nonce: int = 0
+    code: bytes = b""
+    storage: Mapping[bytes, bytes] = attrs.field(factory=dict, repr=False)
+
+
+@attrs.frozen(kw_only=True)
+class GenesisBlock:
+    """geth's genesis.json: the header fields of block 0 and its state."""
+
+    timestamp: Timestamp
+    gas_limit: Gas
+    base_fee: int
+    extra_data: bytes
+    coinbase: Address
+    mix_hash: Hash32
+    parent_hash: Hash32
+    nonce: int
+    difficulty: int
+    number: int
+    gas_used: Gas
+    blob_gas_used: int | None
+    excess_blob_gas: int | None
+    alloc: Mapping[Address, GenesisAccount] = attrs.field(repr=False)
+    state_root: Hash32 | None = None
+    """Given instead of `alloc` where the state is not part of the file."""
+    chain_config: Mapping[str, Any] = attrs.field(factory=dict, repr=False)
+    """geth's chain config as it stands in the file."""
+
+
+@attrs.frozen(kw_only=True)
+class ChainConfig:
+    """All three inputs that define a node's chain: rollup config, L1 chain config, and (for an engine) the genesis."""
+
+    rollup: RollupConfig
+    l1: L1ChainConfig
+    genesis: GenesisBlock | None = attrs.field(default=None, repr=False)

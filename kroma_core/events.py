@@ -1,0 +1,141 @@
+"""What a node tells its observers. Values only; every verdict of derivation is one of them.
+
+A verdict names what was judged, the outcome, the rule in the spec, and the numbers that were compared, so that an
+explanation is a reader of events and not a second implementation of the rules.
+"""
+
+from __future__ import annotations
+
+import enum
+from typing import TypeAlias
+
+import attrs
+
+from kroma_core.types import BlockId, L1Ref, L2Ref
+
+Number: TypeAlias = int | str | bytes
+
+
+class Outcome(enum.StrEnum):
+    """What became of an input."""
+
+    ACCEPTED = "accepted"
+    DROPPED = "dropped"
+    UNDECIDED = "undecided"
+    FUTURE = "future"
+    PAST = "past"
+
+
+class Subject(enum.StrEnum):
+    """The kind of input that was judged."""
+
+    TRANSACTION = "transaction"
+    DATA = "data"
+    FRAME = "frame"
+    CHANNEL = "channel"
+    BATCH = "batch"
+    SPAN_BATCH = "span batch"
+    CONFIG_UPDATE = "config update"
+    ATTRIBUTES = "attributes"
+    BLOCK = "block"
+
+
+@attrs.frozen(kw_only=True)
+class Verdict:
+    """Derivation judged an input.
+
+    `name` identifies the subject (a transaction hash, `channel/frame`, a batch's first timestamp); `reason` is a member
+    of an enumeration beside the rule that judged; `rule` quotes the spec's page and section; `numbers` holds what was
+    compared, by name; `origin` is the L1 block that was being read.
+    """
+
+    subject: Subject
+    name: str
+    outcome: Outcome
+    reason: enum.StrEnum
+    rule: str
+    numbers: tuple[tuple[str, Number], ...] = ()
+    origin: BlockId | None = None
+
+
+@attrs.frozen(kw_only=True)
+class ChannelRead:
+    """A channel was complete and its batches were read. Sizes in bytes; `opened` and `origin` are L1 numbers."""
+
+    channel_id: bytes
+    frames: int
+    compressed: int
+    decompressed: int
+    compression: str
+    batches: int
+    opened: int
+    origin: BlockId | None = None
+
+
+@attrs.frozen(kw_only=True)
+class L1Traversed:
+    """Derivation has taken up an L1 block."""
+
+    block: L1Ref
+
+
+@attrs.frozen(kw_only=True)
+class BlockDerived:
+    """An L2 block became (locally) safe. `batch` is singular, span, empty or deposits-only."""
+
+    block: L2Ref
+    derived_from: BlockId
+    batch: str
+    transactions: int
+    gas_used: int
+    consolidated: bool
+
+
+@attrs.frozen(kw_only=True)
+class HeadsMoved:
+    """The node's heads changed."""
+
+    unsafe: BlockId
+    safe: BlockId
+    finalized: BlockId
+    derived_l1: BlockId
+
+
+@attrs.frozen(kw_only=True)
+class PipelineReset:
+    """Derivation began anew from a safe block that holds."""
+
+    reason: str
+    safe: BlockId
+    l1_start: BlockId
+
+
+@attrs.frozen(kw_only=True)
+class Retrying:
+    """A part did not answer; the call is tried again after `delay` seconds."""
+
+    part: str
+    what: str
+    error: str
+    attempt: int
+    delay: float
+
+
+@attrs.frozen(kw_only=True)
+class PartDetached:
+    """A part that the node can do without failed and is no longer asked."""
+
+    part: str
+    error: str
+
+
+Event: TypeAlias = (
+    Verdict
+    | ChannelRead
+    | L1Traversed
+    | BlockDerived
+    | HeadsMoved
+    | PipelineReset
+    | Retrying
+    | PartDetached
+)

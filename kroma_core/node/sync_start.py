@@ -1,0 +1,136 @@
+"""From which L2 blocks a node goes on after a start or a reset.
+
+Walks the L2 chain back from its unsafe head and keeps what rests on the canonical L1 chain. The safe head is taken back
+by a whole sequencing window (or channel timeout), because what is that old can no longer be changed by batches that the
+L1 reorg moved; derivation then confirms the blocks above it again.
+
+Spec: derivation.md, "Finding the Sync Starting Point".
+"""
+
+from __future__ import annotations
+
+import attrs
+
+from kroma_core.api import ExecutionEngine, L1Source
+from kroma_core.chain.config import ChainConfig
+from kroma_core.derive.l2_blocks import l2_ref
+from kroma_core.errors import CriticalError, NotFound
+from kroma_core.l2 import L2Label, Payload
+from kroma_core.types import BlockId, L1Number, L1Ref, L2Ref
+
+MAX_REORG_SEQUENCING_WINDOWS = 5
+"""A reorg of L1 that reaches further back than this many sequencing windows is refused."""
+
+
+@attrs.frozen(kw_only=True)
+class SyncStart:
+    """The L2 blocks that still hold: the highest plausible one, the one derivation goes on from, and the final one."""
+
+    unsafe: Payload
+    safe: Payload
+    finalized: Payload
+
+
+async def find_sync_start(config: ChainConfig, l1: L1Source, engine: ExecutionEngine) -> SyncStart:
+    """Find the heads that rest on the canonical L1 chain.
+
+    Raises `CriticalError` when the engine holds another chain, when a finalised block was reorganised, or when the reorg
+    is deeper than `MAX_REORG_SEQUENCING_WINDOWS` windows.
+    """
+    rollup = config.rollup
+    unsafe = await engine.block(L2Label.UNSAFE)
+    safe_number = (await engine.block(L2Label.SAFE)).number
+    finalized = await engine.block(L2Label.FINALIZED)
+    lookback = max(rollup.seq_window_size, rollup.channel_timeout)
+    first = l2_ref(unsafe, config)
+
+    block, ref = unsafe, first
+    l1_block: L1Ref | None = None
+    highest_canonical: L2Ref | None = None
+    best_unsafe: Payload | None = unsafe
+    while True:
+        canonical = await _canonical_at(l1, ref.l1_origin, l1_block)
+        l1_block = canonical if canonical is not None else l1_block
+        _check_identity(config, ref, finalized)
+        if ref.l1_origin.number + MAX_REORG_SEQUENCING_WINDOWS * lookback < first.l1_origin.number:
+            raise CriticalError(
+                f"L1 reorg reaches back past L2 block {ref.id}: more than {MAX_REORG_SEQUENCING_WINDOWS} sequencing "
+                f"windows ({MAX_REORG_SEQUENCING_WINDOWS * lookback} L1 blocks) below the unsafe head {first.id}"
+            )
+        if best_unsafe is None:
+            best_unsafe = block
+        if canonical is not None and canonical.hash == ref.l1_origin.hash:
+            highest_canonical = highest_canonical or ref
+        elif canonical is not None:
+            best_unsafe, highest_canonical = None, None
+        if ref.number == finalized.number:
+            return SyncStart(unsafe=best_unsafe or block, safe=block, finalized=finalized)
+        ready = (
+            ref.number <= safe_number
+            and highest_canonical is not None
+            and ref.l1_origin.number + lookback < highest_canonical.l1_origin.number
+            and ref.sequence_number == 0
+        )
+        parent = await engine.block(block.parent_hash)
+        parent_ref = l2_ref(parent, config)
+        _check_link(parent_ref, ref)
+        block, ref = parent, parent_ref
+        if ready:
+            return SyncStart(unsafe=best_unsafe or block, safe=block, finalized=finalized)
+
+
+async def find_base(config: ChainConfig, engine: ExecutionEngine, safe: Payload) -> Payload:
+    """The L2 block whose L1 origin is old enough to read every channel that may hold the successor of `safe`.
+
+    Spec: derivation.md, "Resetting Channel Buffering".
+    """
+    rollup = config.rollup
+    safe_origin = l2_ref(safe, config).l1_origin.number
+    block = safe
+    while True:
+        ref = l2_ref(block, config)
+        timeout = max(rollup.channel_timeout, rollup.schedule.at(block.timestamp).fixed_channel_timeout or 0)
+        if (
+            block.number <= rollup.genesis.l2.number
+            or ref.l1_origin.number <= rollup.genesis.l1.number
+            or ref.l1_origin.number + timeout <= safe_origin
+        ):
+            return block
+        block = await engine.block(block.parent_hash)
+
+
+async def _canonical_at(l1: L1Source, origin: BlockId, known: L1Ref | None) -> L1Ref | None:
+    """The canonical L1 block at the height of `origin`; None when L1 has not come that far (as far as we see)."""
+    if known is not None and known.hash == origin.hash:
+        return known
+    try:
+        if known is not None and known.parent_hash == origin.hash:
+            return await l1.ref(origin.hash)
+        return await l1.ref(L1Number(origin.number))
+    except NotFound:
+        return None
+
+
+def _check_identity(config: ChainConfig, ref: L2Ref, finalized: Payload) -> None:
+    genesis = config.rollup.genesis
+    if ref.number == genesis.l2.number and ref.hash != genesis.l2.hash:
+        raise CriticalError(
+            f"the engine holds another chain: its block {ref.number} is 0x{ref.hash.hex()}, "
+            f"the rollup's genesis is 0x{genesis.l2.hash.hex()}"
+        )
+    if ref.number == finalized.number and ref.hash != finalized.hash:
+        raise CriticalError(
+            f"the finalised L2 block 0x{finalized.hash.hex()} is not on the engine's chain, which has {ref.id} there"
+        )
+
+
+def _check_link(parent: L2Ref, child: L2Ref) -> None:
+    if parent.l1_origin == child.l1_origin:
+        good = parent.sequence_number + 1 == child.sequence_number
+    else:
+        good = parent.l1_origin.number + 1 == child.l1_origin.number and child.sequence_number == 0
+    if not good:
+        raise CriticalError(
+            f"the engine's L2 chain is inconsistent: block {child.id} has L1 origin {child.l1_origin} and sequence number "
+            f"{child.sequence_number}, its parent has {parent.l1_origin} and {parent.sequence_number}"
+        )
