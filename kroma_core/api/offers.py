@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
@@ -35,19 +35,26 @@ class PluginContext:
     emit: Callable[[Event], None]
 
 
+def no_problems(settings: Any, chain: ChainConfig) -> Sequence[str]:
+    """The check of an offer that works with any settings on any chain."""
+    return ()
+
+
 @attrs.frozen(kw_only=True)
 class Offer(Generic[R]):
     """One way to fill a role.
 
     `kind` is what a profile writes. `config` is a frozen attrs class whose fields, types and defaults are the
     documentation of the settings. `open(config, context, **required)` returns an async context manager that yields the
-    part; the roles in `requires` are opened first and passed by the role's name (`blobs=`: a sequence, in profile
-    order; the others: one part).
+    part; the roles in `requires` are opened first and passed by the role's name (`blobs=` and `data=`: a tuple, in
+    profile order; `l1=`, `engine=`: one part). `check(config, chain)` tells what is wrong with settings on a chain as
+    far as it shows without opening anything; it may read files.
     """
 
     kind: str
     config: type
     open: Callable[..., AbstractAsyncContextManager[R]]
+    check: Callable[[Any, ChainConfig], Sequence[str]] = no_problems
     summary: str = ""
     requires: tuple[Role, ...] = ()
     capabilities: frozenset[Capability] = frozenset()
