@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import enum
 from bisect import bisect_right
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import attrs
@@ -144,7 +144,7 @@ class Rules:
 
     # --- deposits and attributes; clock: L2 block time
     system_deposits: bool = True
-    """The L1-attributes deposit is a system transaction (150 000 000 gas, not counted); after: 1 000 000 gas, counted."""
+    """The L1-attributes deposit is a system transaction: 150 000 000 gas, not counted; after: 1 000 000, counted."""
     l1_info: L1InfoFormat = L1InfoFormat.BEDROCK
     """As of this time; a block whose own activation it is still uses the form of before (`Schedule.before`)."""
     l1_info_in_op_form: bool = True
@@ -189,33 +189,46 @@ class Rules:
     state: StateCommitment = StateCommitment.MPT
 
     # --- engine API; clock: L2 block time
-    payload_version: int = 1
+    forkchoice_version: int = 1
+    """N of engine_forkchoiceUpdatedVN with attributes; without attributes it is 3 on every fork."""
+    payload_version: int = 2
     """N of engine_newPayloadVN."""
+    get_payload_version: int = 2
+    """N of engine_getPayloadVN."""
 
 
-_Change = Callable[[Rules], Rules]
+@attrs.frozen
+class Change:
+    """What a fork sets: fields of `Rules`, and of its `precompiles`."""
+
+    rules: Mapping[str, Any]
+    precompiles: Mapping[str, Any] = attrs.field(factory=dict)
+
+    def __call__(self, rules: Rules) -> Rules:
+        precompiles = attrs.evolve(rules.precompiles, **self.precompiles)
+        return attrs.evolve(rules, precompiles=precompiles, **self.rules)
 
 
-def _set(**changes: Any) -> _Change:
-    return lambda rules: attrs.evolve(rules, **changes)
+def _set(**changes: Any) -> Change:
+    return Change(changes)
 
 
-def _precompiles(**changes: Any) -> _Change:
-    return lambda rules: attrs.evolve(rules, precompiles=attrs.evolve(rules.precompiles, **changes))
+def _precompiles(**changes: Any) -> Change:
+    return Change({}, changes)
 
 
-def _all(*steps: _Change) -> _Change:
-    def change(rules: Rules) -> Rules:
-        for step in steps:
-            rules = step(rules)
-        return rules
-
-    return change
+def _all(*steps: Change) -> Change:
+    rules: dict[str, Any] = {}
+    precompiles: dict[str, Any] = {}
+    for step in steps:
+        rules |= step.rules
+        precompiles |= step.precompiles
+    return Change(rules, precompiles)
 
 
 _OP_FEE_RECIPIENT = bytes.fromhex("4200000000000000000000000000000000000011")
 
-_SHARED: Mapping[Fork, _Change] = {
+_SHARED: Mapping[Fork, Change] = {
     Fork.BEDROCK: _set(),
     Fork.REGOLITH: _set(system_deposits=False, regolith_deposits=True, l1_fee=L1FeeFormula.REGOLITH),
     Fork.CANYON: _set(
@@ -224,7 +237,7 @@ _SHARED: Mapping[Fork, _Change] = {
         deposit_receipt_version=1,
         base_fee_denominator_canyon=True,
         evm=EvmRules.SHANGHAI,
-        payload_version=2,
+        forkchoice_version=2,
     ),
     Fork.DELTA: _set(span_batches=True),
     Fork.ECOTONE: _set(
@@ -234,7 +247,9 @@ _SHARED: Mapping[Fork, _Change] = {
         scalar_is_packed=True,
         evm=EvmRules.CANCUN,
         l1_fee=L1FeeFormula.ECOTONE,
+        forkchoice_version=3,
         payload_version=3,
+        get_payload_version=3,
     ),
     Fork.FJORD: _all(
         _set(
@@ -258,6 +273,7 @@ _SHARED: Mapping[Fork, _Change] = {
             history_contract=True,
             evm=EvmRules.PRAGUE,
             payload_version=4,
+            get_payload_version=4,
         ),
         _precompiles(bls_g1_msm_cap=513_760, bls_g2_msm_cap=488_448, bls_pairing_cap=235_008),
     ),
@@ -269,20 +285,18 @@ _SHARED: Mapping[Fork, _Change] = {
             operator_fee=OperatorFeeFormula.TIMES_HUNDRED,
             da_footprint=True,
         ),
-        _precompiles(
-            bn254_pairing_cap=81_984, bls_g1_msm_cap=288_960, bls_g2_msm_cap=278_784, bls_pairing_cap=156_672
-        ),
+        _precompiles(bn254_pairing_cap=81_984, bls_g1_msm_cap=288_960, bls_g2_msm_cap=278_784, bls_pairing_cap=156_672),
     ),
     Fork.KARST: _all(
-        _set(evm=EvmRules.OSAKA, transaction_gas_cap=Gas(2**24)),
+        _set(evm=EvmRules.OSAKA, transaction_gas_cap=Gas(2**24), get_payload_version=5),
         _precompiles(p256_verify_gas=Gas(6900), bn254_pairing_cap=57_600, modexp_bounded=True),
     ),
     Fork.LAGOON: _set(post_exec_transactions=True),
 }
 
-OP_FORKS: Mapping[Fork, _Change] = {fork: change for fork, change in _SHARED.items()}
+OP_FORKS: Mapping[Fork, Change] = dict(_SHARED)
 
-KROMA_FORKS: Mapping[Fork, _Change] = {
+KROMA_FORKS: Mapping[Fork, Change] = {
     Fork.BEDROCK: _set(
         l1_info_in_op_form=False,
         legacy_deposits=True,
@@ -290,6 +304,8 @@ KROMA_FORKS: Mapping[Fork, _Change] = {
         selfdestruct=False,
         kroma_fee_split=True,
         state=StateCommitment.ZK_TRIE,
+        # kroma-node knows no other blob schedule than Cancun's, whatever L1 does.
+        cancun_blob_fee_override=True,
     ),
     Fork.REGOLITH: _SHARED[Fork.REGOLITH],
     Fork.CANYON: _SHARED[Fork.CANYON],
@@ -307,6 +323,8 @@ KROMA_FORKS: Mapping[Fork, _Change] = {
 }
 
 _OPTIONAL = frozenset({Fork.PECTRA_BLOB_SCHEDULE})
+_ORDER_NOT_ENFORCED = frozenset({Fork.JOVIAN, Fork.KARST, Fork.LAGOON})
+_FIRST_BLOCK_EXTRA_DATA: Mapping[Fork, bytes] = {Fork.KROMA_MPT: b"BEDROCK"}
 _EMPTY_FIRST_BLOCK = frozenset({Fork.JOVIAN, Fork.KARST, Fork.LAGOON})
 
 
@@ -317,18 +335,17 @@ class Schedule:
     `times` maps a fork to its activation time; a fork that is absent never activates. Bedrock is active from genesis.
     """
 
-    table: Mapping[Fork, _Change] = attrs.field(eq=False, repr=False)
+    table: Mapping[Fork, Change] = attrs.field(eq=False, repr=False)
     times: Mapping[Fork, Timestamp]
     block_time: Seconds
     _steps: tuple[tuple[int, Rules], ...] = attrs.field(init=False, eq=False, repr=False)
     _starts: tuple[int, ...] = attrs.field(init=False, eq=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
-        active: list[tuple[int, int, Fork]] = [(0, index, fork) for index, fork in enumerate(self.table) if fork is Fork.BEDROCK]
-        active += [
-            (self.times[fork], index, fork)
-            for index, fork in enumerate(self.table)
-            if fork is not Fork.BEDROCK and fork in self.times
+        active = [
+            (0 if fork is Fork.BEDROCK else int(self.times[fork]), fork)
+            for fork in self.table
+            if fork is Fork.BEDROCK or fork in self.times
         ]
         unknown = [fork for fork in self.times if fork not in self.table]
         if unknown:
@@ -336,9 +353,9 @@ class Schedule:
         # Rules at a moment: the changes of all active forks, in protocol order (not in order of time).
         steps: list[tuple[int, Rules]] = []
         override = Fork.PECTRA_BLOB_SCHEDULE in self.times
-        for start in sorted({time for time, _, _ in active}):
+        for start in sorted({time for time, _ in active}):
             rules = Rules(cancun_blob_fee_override=override)
-            for time, _, fork in active:
+            for time, fork in active:
                 if time <= start:
                     rules = self.table[fork](rules)
             steps.append((start, rules))
@@ -350,7 +367,7 @@ class Schedule:
         return self._steps[bisect_right(self._starts, time) - 1][1]
 
     def before(self, time: Timestamp) -> Rules:
-        """Rules of the block before the L2 block at `time`: what an activation block still uses for its L1 attributes."""
+        """Rules of the block before the L2 block at `time`: an activation block still uses their L1 attributes."""
         return self.at(max(time - self.block_time, 0))
 
     def active(self, fork: Fork, time: int) -> bool:
@@ -378,19 +395,31 @@ class Schedule:
         """
         return any(fork in _EMPTY_FIRST_BLOCK for fork in self.activating(time))
 
+    def first_block_extra_data(self, time: Timestamp) -> bytes:
+        """The mark that a fork leaves in the extraData of its first block, which has none otherwise.
+
+        kroma-geth compares the block's time with the fork's, so a block after it has no mark.
+        """
+        return b"".join(mark for fork, mark in _FIRST_BLOCK_EXTRA_DATA.items() if self.times.get(fork) == time)
+
     def problems(self) -> list[str]:
-        """Orders that no chain can have: a fork before its predecessor, or without it."""
-        found: list[str] = []
-        previous: tuple[Fork, Timestamp | None] | None = None
+        """Orders that the reference clients refuse: a fork before its predecessor, or without it."""
+        return [text for fork, text in self._disorder() if fork not in _ORDER_NOT_ENFORCED]
+
+    def warnings(self) -> list[str]:
+        """Orders that no live chain has, but that the reference clients accept."""
+        return [text for fork, text in self._disorder() if fork in _ORDER_NOT_ENFORCED]
+
+    def _disorder(self) -> Iterator[tuple[Fork, str]]:
+        previous: Fork | None = None
         for fork in self.table:
             if fork is Fork.BEDROCK or fork in _OPTIONAL:
                 continue
             time = self.times.get(fork)
             if previous is not None and time is not None:
-                before, before_time = previous
-                if before_time is None and not (fork is Fork.FJORD and before is Fork.KROMA_MPT):
-                    found.append(f"fork {fork} has time {time}, but {before} before it has none")
-                elif before_time is not None and before_time > time:
-                    found.append(f"fork {fork} has time {time}, before {before} at {before_time}")
-            previous = (fork, time)
-        return found
+                before = self.times.get(previous)
+                if before is None:
+                    yield fork, f"fork {fork} has time {time}, but {previous} before it has none"
+                elif before > time:
+                    yield fork, f"fork {fork} has time {time}, before {previous} at {before}"
+            previous = fork

@@ -58,17 +58,26 @@ class Genesis:
 
 @attrs.frozen(kw_only=True)
 class BlobSchedule:
-    """Blob fee fractions of L1 over time: (activation time, base fee update fraction), ascending."""
+    """Blob fee fractions of L1 over time: (activation time, base fee update fraction), ascending.
+
+    Empty where the L1 has no blobs. Spec: EIP-7840, EIP-7892.
+    """
 
     steps: tuple[tuple[Timestamp, int], ...]
+
+    def fraction(self, time: int) -> int | None:
+        """The base fee update fraction that an L1 block at `time` uses; None before the first blob schedule."""
+        found = None
+        for start, fraction in self.steps:
+            if start > time:
+                break
+            found = fraction
+        return found
 
 
 @attrs.frozen(kw_only=True)
 class L1ChainConfig:
-    """What derivation needs to know of the L1's own rules.
-
-    `cancun_fraction` is the update fraction of the first blob schedule; None where the L1 has no blobs.
-    """
+    """What derivation needs to know of the L1's own rules."""
 
     chain_id: int
     blob_schedule: BlobSchedule
@@ -103,7 +112,9 @@ class RollupConfig:
     base_fee_params: BaseFeeParams
     keep_karst_upgrade_gas: bool = False
     extra: Mapping[str, Any] = attrs.field(factory=dict, eq=False, repr=False)
-    """Keys of the source file that have no meaning here yet (alt-DA, interop), kept for writing it back."""
+    """Keys of the source file that have no meaning here (yet), as they stood there; the known ones are written back."""
+    warnings: tuple[str, ...] = attrs.field(default=(), eq=False, repr=False)
+    """What is odd about the source file, though the reference clients accept it: for whoever shows it to the operator."""
 
 
 @attrs.frozen(kw_only=True)
@@ -138,6 +149,17 @@ class GenesisBlock:
     """geth's chain config as it stands in the file."""
 
 
+class MissingGenesis(enum.StrEnum):
+    """Why a chain configuration comes without a genesis."""
+
+    NOT_GIVEN = "not_given"
+    """No genesis file was named; a chain of this kind has one."""
+    ZK_TRIE = "zk_trie"
+    """The genesis file exists, but its state root is that of a ZK trie."""
+    SNAPSHOT = "snapshot"
+    """The rollup begins in the middle of an older chain: its first state is a database snapshot, no genesis file."""
+
+
 @attrs.frozen(kw_only=True)
 class ChainConfig:
     """All three inputs that define a node's chain: rollup config, L1 chain config, and (for an engine) the genesis."""
@@ -145,3 +167,7 @@ class ChainConfig:
     rollup: RollupConfig
     l1: L1ChainConfig
     genesis: GenesisBlock | None = attrs.field(default=None, repr=False)
+    missing_genesis: MissingGenesis | None = None
+    """Set where `genesis` is None."""
+    warnings: tuple[str, ...] = attrs.field(default=(), eq=False, repr=False)
+    """What is odd about the source files, for whoever shows it to the operator."""
