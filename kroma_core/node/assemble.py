@@ -1,0 +1,103 @@
+"""Opens the parts of a plan in the order of their requirements, and closes them in reverse."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from typing import Any, cast
+
+import attrs
+
+from kroma_core.api import (
+    BlobSource,
+    Clock,
+    DataSource,
+    ExecutionEngine,
+    L1Source,
+    Observer,
+    PluginContext,
+    ProofSystem,
+    Role,
+    Transport,
+)
+from kroma_core.events import Event
+from kroma_core.node.compose import Broadcast
+from kroma_core.node.data_directory import claimed
+from kroma_core.node.plan import Plan, PlannedPart
+from kroma_core.node.profile import MANY
+
+
+@attrs.frozen(kw_only=True)
+class Parts:
+    """The opened parts of a node. `emit` tells all observers."""
+
+    l1: L1Source
+    blobs: tuple[BlobSource, ...]
+    data: tuple[DataSource, ...]
+    engine: ExecutionEngine
+    transports: tuple[Transport, ...]
+    proofs: tuple[ProofSystem, ...]
+    emit: Callable[[Event], None]
+
+
+@asynccontextmanager
+async def assemble(
+    plan: Plan, *, observers: Mapping[str, Observer] | None = None, clock: Clock = time.time
+) -> AsyncIterator[Parts]:
+    """Open every part of `plan`; `observers` are core's own, told of events besides those of the profile.
+
+    What a part raises while it opens or closes carries a note that names the part. Cancellation at any time closes what
+    has been opened.
+    """
+    broadcast = Broadcast(dict(observers or {}))
+    opened: dict[Role, list[Any]] = {role: [] for role in Role}
+    async with AsyncExitStack() as stack:
+        stack.enter_context(claimed(plan.data_dir, plan.chain))
+        for part in plan.parts:
+            opened[part.role].append(await stack.enter_async_context(_opened(part, plan, opened, broadcast, clock)))
+            if part.role is Role.OBSERVE:
+                broadcast.attach(part.name, opened[part.role][-1])
+                stack.callback(broadcast.detach, part.name)
+        yield Parts(
+            l1=opened[Role.L1][0],
+            blobs=tuple(opened[Role.BLOBS]),
+            data=tuple(opened[Role.DATA]),
+            engine=opened[Role.ENGINE][0],
+            transports=tuple(opened[Role.P2P]),
+            proofs=tuple(opened[Role.PROOF]),
+            emit=broadcast,
+        )
+
+
+@asynccontextmanager
+async def _opened(
+    part: PlannedPart, plan: Plan, opened: Mapping[Role, list[Any]], broadcast: Broadcast, clock: Clock
+) -> AsyncIterator[Any]:
+    offer = part.installed.offer
+    required = {role.value: tuple(opened[role]) if role in MANY else opened[role][0] for role in offer.requires}
+    with _named(f"while opening {part}"):
+        part.data_dir.mkdir(parents=True, exist_ok=True)
+        context = PluginContext(chain=plan.chain, data_dir=part.data_dir, clock=clock, emit=broadcast)
+        manager = offer.open(part.settings, context, **required)
+        value = await manager.__aenter__()
+    try:
+        yield value
+    except BaseException as error:
+        with _named(f"while closing {part}", unless=error):
+            if not await manager.__aexit__(type(error), error, error.__traceback__):
+                raise
+    else:
+        with _named(f"while closing {part}"):
+            await manager.__aexit__(None, None, None)
+
+
+@contextmanager
+def _named(action: str, unless: BaseException | None = None) -> Iterator[None]:
+    """Add a note to what is raised inside, so that a message can say which part it was."""
+    try:
+        yield
+    except BaseException as error:
+        if error is not unless:
+            error.add_note(action)
+        raise

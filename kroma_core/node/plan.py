@@ -1,0 +1,287 @@
+"""What a profile comes to with the plugins that are installed: the chain, and every part with its settings.
+
+A plan is made without opening anything, and finds every problem at once: unknown kinds and keys, missing plugins and
+files, capabilities that an offer lacks, forks out of order, ports asked for twice.
+"""
+
+from __future__ import annotations
+
+import typing
+from collections.abc import Iterator, Mapping, Sequence
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+from kroma_core.api.roles import Capability, Role
+from kroma_core.api.settings import Port
+from kroma_core.chain.config import ChainConfig
+from kroma_core.errors import ConfigError
+from kroma_core.forks import StateCommitment
+from kroma_core.node.chain_choice import chain_of_recording, chain_of_table
+from kroma_core.node.profile import MANY, OPTIONAL, ChainTable, NodeTable, PartTable, Profile, empty_profile, read_profile
+from kroma_core.node.registry import InstalledOffer, Registry, incompatibility
+
+RECORDING = "recording"
+"""A setting of this name takes a recording: `kroma replay` fills it in."""
+
+_ORDER = (Role.OBSERVE, Role.L1, Role.BLOBS, Role.DATA, Role.ENGINE, Role.P2P, Role.PROOF)
+"""Parts are opened in this order where requirements do not say otherwise: observers see the rest begin."""
+
+
+@attrs.frozen(kw_only=True)
+class PlannedPart:
+    """One part: which offer makes it, with which settings, and the folder that is its own."""
+
+    installed: InstalledOffer
+    settings: Any
+    data_dir: Path
+
+    @property
+    def role(self) -> Role:
+        return self.installed.role
+
+    @property
+    def name(self) -> str:
+        """How messages call it."""
+        return f"{self.role} {self.installed.offer.kind!r} ({self.installed.source})"
+
+    def __str__(self) -> str:
+        return self.name
+
+
+@attrs.frozen(kw_only=True)
+class Plan:
+    """A node that can be opened. `parts` are in opening order, those of one role in profile order."""
+
+    name: str
+    chain: ChainConfig
+    node: NodeTable
+    data_dir: Path
+    parts: tuple[PlannedPart, ...]
+
+    def of_role(self, role: Role) -> tuple[PlannedPart, ...]:
+        return tuple(part for part in self.parts if part.role is role)
+
+    @property
+    def executes(self) -> bool:
+        """Whether the engine computes blocks itself, rather than answering with recorded ones."""
+        return any(Capability.EXECUTES in part.installed.offer.capabilities for part in self.of_role(Role.ENGINE))
+
+
+def plan_profile(path: Path, registry: Registry, environment: Mapping[str, str]) -> Plan:
+    """The plan of a profile file. Raises `ConfigError` with every problem of it."""
+    problems: list[str] = list(registry.problems)
+    profile = read_profile(path, environment, problems)
+    if profile.chain is None:
+        problems.append(f"{path}: [chain]: missing; name a built-in chain, a rollup file or a recording")
+        chain = None
+    else:
+        chain = chain_of_table(profile.chain, f"{path}: [chain]", problems)
+    return _plan(profile, chain, registry, problems)
+
+
+def plan_replay(
+    recording: Path, profile: Path | None, registry: Registry, environment: Mapping[str, str], data_dir: Path
+) -> Plan:
+    """The plan that derives and executes a recording with the parts of a profile, or with those that fit.
+
+    The chain, L1 and blobs are the recording's; every setting named `recording` is set to it. Where the profile names no
+    engine, one that executes is taken; in the ZK-trie era, which no engine executes, one that plays recordings. Where it
+    names no data sources, all that are installed are.
+    """
+    problems: list[str] = list(registry.problems)
+    given = read_profile(profile, environment, problems) if profile is not None else empty_profile(environment)
+    chain = chain_of_recording(recording, str(recording), problems)
+    parts = dict(given.parts)
+    for role in (Role.L1, Role.BLOBS):
+        parts[role] = _playing(role, parts.get(role, ()), registry, problems)
+    if Role.DATA not in parts:
+        free = [found for found in registry.of_role(Role.DATA) if not _mandatory(found)]
+        parts[Role.DATA] = tuple(_table_for(found) for found in free)
+    if Role.ENGINE not in parts and chain is not None:
+        zk_trie = chain.rollup.schedule.at(chain.rollup.genesis.l2_time).state is StateCommitment.ZK_TRIE
+        fitting = [
+            found
+            for found in registry.of_role(Role.ENGINE)
+            if (_plays(found) if zk_trie else Capability.EXECUTES in found.offer.capabilities)
+        ]
+        parts[Role.ENGINE] = _only(Role.ENGINE, fitting, registry, "that can replay it", problems)
+    node = attrs.evolve(given.node, data_dir=data_dir, follow=False, stop_after=None)
+    filled = {
+        role: tuple(_with_recording(table, recording, registry) for table in tables) for role, tables in parts.items()
+    }
+    return _plan(attrs.evolve(given, chain=ChainTable(), node=node, parts=filled), chain, registry, problems)
+
+
+def _plan(profile: Profile, chain: ChainConfig | None, registry: Registry, problems: list[str]) -> Plan:
+    data_dir = profile.node.data_dir or profile.reader.base / "data" / profile.name
+    chosen: list[tuple[PartTable, InstalledOffer]] = []
+    for role in Role:
+        tables = profile.parts.get(role)
+        if tables is None and role not in OPTIONAL and role is not Role.BLOBS:
+            tables = _only(role, registry.of_role(role), registry, "", problems)
+        chosen += _resolved(tables or (), registry, problems)
+    if Role.BLOBS not in profile.parts and any(Role.BLOBS in found.offer.requires for _, found in chosen):
+        tables = _only(Role.BLOBS, registry.of_role(Role.BLOBS), registry, "", problems)
+        chosen += _resolved(tables, registry, problems)
+    problems += _unmet(chosen)
+    parts: list[PlannedPart] = []
+    for table, found in chosen:
+        settings = profile.reader.read(table.settings, found.offer.config, table.place, problems)
+        if settings is not None and chain is not None:
+            problems += [f"{table.place}: {problem}" for problem in found.offer.check(settings, chain)]
+        folder = data_dir / found.role / found.offer.kind
+        same = sum(part.data_dir == folder or part.data_dir.name.startswith(f"{folder.name}-") for part in parts)
+        if same:
+            folder = folder.with_name(f"{folder.name}-{same + 1}")
+        parts.append(PlannedPart(installed=found, settings=settings, data_dir=folder))
+    problems += _clashing_ports(parts)
+    ordered = _in_opening_order(parts, problems)
+    if problems or chain is None:
+        raise ConfigError(*problems)
+    return Plan(name=profile.name, chain=chain, node=profile.node, data_dir=data_dir, parts=tuple(ordered))
+
+
+def _resolved(
+    tables: Sequence[PartTable], registry: Registry, problems: list[str]
+) -> list[tuple[PartTable, InstalledOffer]]:
+    """The offers that tables name; what they cannot have is a problem."""
+    found: list[tuple[PartTable, InstalledOffer]] = []
+    for table in tables:
+        offer = _named(table, registry, problems)
+        if offer is None:
+            continue
+        incompatible = incompatibility(offer)
+        if incompatible is not None:
+            problems.append(f"{table.place}: {incompatible}")
+        missing = table.needs - offer.offer.capabilities
+        if missing:
+            able = [other.offer.kind for other in registry.of_role(table.role) if table.needs <= other.offer.capabilities]
+            problems.append(
+                f"{table.place} needs: {offer.offer.kind!r} ({offer.source}) lacks {', '.join(sorted(missing))}; "
+                + (f"there is {', '.join(able)}" if able else f"no installed {table.role} has it")
+            )
+        found.append((table, offer))
+    return found
+
+
+def _named(table: PartTable, registry: Registry, problems: list[str]) -> InstalledOffer | None:
+    if table.kind is None:
+        only = registry.of_role(table.role)
+        if len(only) == 1:
+            return only[0]
+        problems.append(f"{table.place} kind: missing; {_choice(table.role, only, registry)}")
+        return None
+    found = registry.find(table.role, table.kind)
+    if found is None:
+        problems.append(
+            f"{table.place} kind: no installed plugin offers {table.role} {table.kind!r}; "
+            + _choice(table.role, registry.of_role(table.role), registry)
+        )
+    return found
+
+
+def _only(
+    role: Role, candidates: Sequence[InstalledOffer], registry: Registry, which: str, problems: list[str]
+) -> tuple[PartTable, ...]:
+    """The table of the one offer that can fill a role which a profile leaves out."""
+    if len(candidates) == 1:
+        return (_table_for(candidates[0]),)
+    header = f"[[{role}]]" if role in MANY else f"[{role}]"
+    wanted = " ".join(filter(None, ("one", which)))
+    if candidates:
+        problems.append(f"{header}: the profile names none, and several are installed: {_kinds(candidates)}")
+    else:
+        problems.append(f"{header}: the profile names none, and {wanted} is not installed; "
+                        + _choice(role, registry.of_role(role), registry))  # fmt: skip
+    return ()
+
+
+def _choice(role: Role, offers: Sequence[InstalledOffer], registry: Registry) -> str:
+    text = f"installed for {role}: {_kinds(offers)}" if offers else f"nothing is installed for {role}"
+    return "; ".join((text, *(str(broken) for broken in registry.broken)))
+
+
+def _kinds(offers: Sequence[InstalledOffer]) -> str:
+    return ", ".join(f"{found.offer.kind} ({found.distribution})" for found in offers)
+
+
+def _table_for(found: InstalledOffer) -> PartTable:
+    header = f"[[{found.role}]]" if found.role in MANY else f"[{found.role}]"
+    return PartTable(role=found.role, place=f"{header} {found.offer.kind}", kind=found.offer.kind)
+
+
+def _unmet(chosen: Sequence[tuple[PartTable, InstalledOffer]]) -> Iterator[str]:
+    present = {found.role for _, found in chosen}
+    for table, found in chosen:
+        for role in found.offer.requires:
+            if role not in present:
+                yield f"{table.place}: {found.offer.kind!r} requires a part for role {role}, and the profile has none"
+
+
+def _plays(found: InstalledOffer) -> bool:
+    return any(field.name == RECORDING for field in attrs.fields(found.offer.config))
+
+
+def _mandatory(found: InstalledOffer) -> bool:
+    return any(field.default is attrs.NOTHING for field in attrs.fields(found.offer.config))
+
+
+def _playing(
+    role: Role, tables: Sequence[PartTable], registry: Registry, problems: list[str]
+) -> tuple[PartTable, ...]:
+    """The tables of a role that play recordings; else that of the one installed offer that does."""
+    named = [(table, registry.find(role, table.kind)) for table in tables if table.kind is not None]
+    playing = tuple(table for table, found in named if found is not None and _plays(found))
+    if playing:
+        return playing
+    fitting = [found for found in registry.of_role(role) if _plays(found)]
+    return _only(role, fitting, registry, "that plays recordings", problems)
+
+
+def _with_recording(table: PartTable, recording: Path, registry: Registry) -> PartTable:
+    found = registry.find(table.role, table.kind) if table.kind is not None else None
+    if found is None or not _plays(found):
+        return table
+    return attrs.evolve(table, settings={**table.settings, RECORDING: str(recording.absolute())})
+
+
+def _clashing_ports(parts: Sequence[PlannedPart]) -> Iterator[str]:
+    users: dict[int, list[str]] = {}
+    for part in parts:
+        if part.settings is not None:
+            for name, port in _ports(part.settings):
+                users.setdefault(port, []).append(f"{name} of {part}")
+    for port, names in sorted(users.items()):
+        if port != 0 and len(names) > 1:
+            yield f"port {port} is used {len(names)} times: {', '.join(names)}"
+
+
+def _ports(settings: Any) -> Iterator[tuple[str, int]]:
+    hints = typing.get_type_hints(type(settings))
+    for field in attrs.fields(type(settings)):
+        value = getattr(settings, field.name)
+        if attrs.has(type(value)):
+            yield from ((f"{field.name}.{name}", port) for name, port in _ports(value))
+        elif Port in (hints[field.name], *typing.get_args(hints[field.name])) and isinstance(value, int):
+            yield field.name, value
+
+
+def _in_opening_order(parts: Sequence[PlannedPart], problems: list[str]) -> list[PlannedPart]:
+    graph: dict[Role, set[Role]] = {role: set() for role in _ORDER}
+    for part in parts:
+        graph[part.role] |= set(part.installed.offer.requires)
+    sorter = TopologicalSorter(graph)
+    try:
+        sorter.prepare()
+    except CycleError as error:
+        problems.append(f"these roles require each other: {' -> '.join(error.args[1])}")
+        return []
+    roles: list[Role] = []
+    while sorter.is_active():
+        ready = sorted(sorter.get_ready(), key=_ORDER.index)
+        roles += ready
+        sorter.done(*ready)
+    return sorted(parts, key=lambda part: roles.index(part.role))

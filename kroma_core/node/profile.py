@@ -1,0 +1,236 @@
+"""A node profile: the TOML file in which an operator says which chain to follow with which parts.
+
+    [chain]  [l1]  [[blobs]]  [[data]]  [engine]  [[p2p]]  [[proof]]  [[observe]]  [node]
+
+A part's table has `kind`, optionally `needs` (capabilities that its offer must have), and the settings of the offer.
+Environment variables override single settings: `KROMA_ENGINE__STORE`, `KROMA_DATA__0__URL`.
+"""
+
+from __future__ import annotations
+
+import enum
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+from kroma_core.api.roles import Capability, Role
+from kroma_core.api.settings import InputFile
+from kroma_core.errors import ConfigError
+from kroma_core.node.settings import EnvironmentText, SettingsReader, shown, unknown_key
+
+MANY: frozenset[Role] = frozenset({Role.BLOBS, Role.DATA, Role.P2P, Role.PROOF, Role.OBSERVE})
+"""Roles that a profile may fill several times: `[[role]]`. The others are one table: `[role]`."""
+
+OPTIONAL: frozenset[Role] = frozenset({Role.P2P, Role.PROOF, Role.OBSERVE})
+"""Roles that stay empty where a profile leaves them out."""
+
+VARIABLE_PREFIX = "KROMA_"
+DEBUG_VARIABLE = "KROMA_DEBUG"
+"""Shows tracebacks; the one variable of the prefix that overrides no setting."""
+
+_TABLES = ("chain", *(role.value for role in Role), "node")
+
+
+class LogLevel(enum.StrEnum):
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+class LogFormat(enum.StrEnum):
+    TEXT = "text"
+    LOGFMT = "logfmt"
+    JSON = "json"
+
+
+@attrs.frozen(kw_only=True)
+class ChainTable:
+    """`[chain]`: a built-in chain by name, the files of another one, or a recording that carries its configuration."""
+
+    name: str | None = None
+    """A built-in chain."""
+    rollup: InputFile | None = None
+    """rollup.json of op-node or kroma-node, or a superchain-registry TOML."""
+    genesis: InputFile | None = None
+    """geth's genesis.json of the L2; engines that execute need it."""
+    l1: InputFile | None = None
+    """geth's chain config of the L1 (its blob schedule); not needed for mainnet, sepolia, holesky and hoodi."""
+    recording: InputFile | None = None
+    """A recording that carries its chain's configuration."""
+
+
+@attrs.frozen(kw_only=True)
+class NodeTable:
+    """`[node]`: what concerns the node as a whole."""
+
+    data_dir: Path | None = None
+    """Where the node and its parts keep what they store; default: `data/<profile's name>` beside the profile."""
+    log_level: LogLevel = LogLevel.INFO
+    """The least important events that are logged."""
+    log_format: LogFormat = LogFormat.TEXT
+    """Form of a log line."""
+    follow: bool = False
+    """Keep running when a recorded L1 has ended."""
+    stop_after: int | None = attrs.field(default=None)
+    """Stop once the safe head has this L2 number."""
+
+    @stop_after.validator
+    def _not_negative(self, _: Any, value: int | None) -> None:
+        if value is not None and value < 0:
+            raise ValueError(f"expected a block number, got {value}")
+
+
+@attrs.frozen(kw_only=True)
+class PartTable:
+    """The table of one part. `place` names it in messages: file and table."""
+
+    role: Role
+    place: str
+    kind: str | None = None
+    needs: frozenset[Capability] = frozenset()
+    settings: Mapping[str, Any] = attrs.field(factory=dict, repr=False)
+
+
+@attrs.frozen(kw_only=True)
+class Profile:
+    """A profile as it was written; whether its parts exist is the plan's to say (`kroma_core.node.plan`).
+
+    A role is absent from `parts` where the profile does not mention it, and empty where it says `role = []`.
+    """
+
+    name: str
+    reader: SettingsReader
+    chain: ChainTable | None = None
+    node: NodeTable = NodeTable()
+    parts: Mapping[Role, tuple[PartTable, ...]] = attrs.field(factory=dict)
+
+
+@attrs.frozen
+class _Needs:
+    """The keys of a part's table that are core's; `needs` is checked as any setting is."""
+
+    needs: frozenset[Capability] = frozenset()
+
+
+def empty_profile(environment: Mapping[str, str] = os.environ) -> Profile:
+    """The profile that says nothing: every part is what the installation offers."""
+    return Profile(name="default", reader=SettingsReader(base=Path.cwd(), environment=environment))
+
+
+def read_profile(path: Path, environment: Mapping[str, str], problems: list[str]) -> Profile:
+    """Read a profile file; what is wrong with it is appended to `problems`.
+
+    Raises `ConfigError` only where nothing more can be said: the file is unreadable or not TOML.
+    """
+    tables = _load(path)
+    _override(tables, environment, problems)
+    reader = SettingsReader(base=path.parent, environment=environment)
+    for key in sorted(set(tables) - set(_TABLES)):
+        problems.append(f"{path}: {unknown_key(key, _TABLES)}")
+    chain: ChainTable | None = None
+    if "chain" in tables:
+        chain = reader.read(tables["chain"], ChainTable, f"{path}: [chain]", problems) or ChainTable()
+    node = reader.read(tables.get("node", {}), NodeTable, f"{path}: [node]", problems) or NodeTable()
+    parts = {
+        role: _part_tables(path, role, tables[role.value], reader, problems) for role in Role if role.value in tables
+    }
+    return Profile(name=path.stem, reader=reader, chain=chain, node=node, parts=parts)
+
+
+def _load(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot read the profile: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: the profile is not UTF-8 text") from error
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path}: not TOML: {error}") from error
+
+
+
+
+def _part_tables(
+    path: Path, role: Role, value: Any, reader: SettingsReader, problems: list[str]
+) -> tuple[PartTable, ...]:
+    if role not in MANY:
+        if not isinstance(value, dict):
+            problems.append(f"{path}: {role}: expected one table [{role}], got {shown(value)}")
+            return ()
+        return (_part_table(role, f"{path}: [{role}]", value, reader, problems),)
+    if not isinstance(value, list):
+        problems.append(f"{path}: {role}: there may be several, so write [[{role}]] for each")
+        return ()
+    tables = []
+    for index, table in enumerate(value, 1):
+        place = f"{path}: [[{role}]]" + (f" number {index}" if len(value) > 1 else "")
+        if isinstance(table, dict):
+            tables.append(_part_table(role, place, table, reader, problems))
+        else:
+            problems.append(f"{place}: expected a table, got {shown(table)}")
+    return tuple(tables)
+
+
+def _part_table(
+    role: Role, place: str, table: Mapping[str, Any], reader: SettingsReader, problems: list[str]
+) -> PartTable:
+    settings = dict(table)
+    if settings.pop("shadow", None) is not None:
+        problems.append(f"{place} shadow: running a second {role} in its shadow is not available yet")
+    kind = settings.pop("kind", None)
+    if kind is not None and not isinstance(kind, str):
+        problems.append(f"{place} kind: expected text, got {shown(kind)}")
+        kind = None
+    needs = {"needs": settings.pop("needs")} if "needs" in settings else {}
+    core = reader.read(needs, _Needs, place, problems) or _Needs()
+    return PartTable(
+        role=role, place=place, kind=str(kind) if kind is not None else None, needs=core.needs, settings=settings
+    )
+
+
+def _override(tables: dict[str, Any], environment: Mapping[str, str], problems: list[str]) -> None:
+    """Put what `KROMA_*` variables say over what the file says."""
+    referenced = _secret_variables(tables)
+    for variable in sorted(environment):
+        if not variable.startswith(VARIABLE_PREFIX) or variable == DEBUG_VARIABLE or variable in referenced:
+            continue
+        *path, key = variable.removeprefix(VARIABLE_PREFIX).lower().split("__")
+        table = _place_for(tables, path)
+        if table is None or not key:
+            problems.append(
+                f"environment variable {variable}: names no setting; expected {VARIABLE_PREFIX}<TABLE>__<KEY>, "
+                f"or {VARIABLE_PREFIX}<TABLE>__<NUMBER>__<KEY> for the tables that there are several of"
+            )
+        else:
+            table[key] = EnvironmentText(environment[variable], variable)
+
+
+def _place_for(tables: dict[str, Any], path: list[str]) -> dict[str, Any] | None:
+    """The table that a variable's path leads to; None where the path leads nowhere."""
+    match path:
+        case [name] if name in _TABLES and name not in MANY:
+            table = tables.setdefault(name, {})
+            return table if isinstance(table, dict) else None
+        case [name, index] if name in MANY and index.isdecimal():
+            listed = tables.get(name)
+            if not isinstance(listed, list) or int(index) >= len(listed):
+                return None
+            return listed[int(index)] if isinstance(listed[int(index)], dict) else None
+    return None
+
+
+def _secret_variables(value: Any) -> set[str]:
+    """Names of the environment variables that the profile's secrets are in; these may have any name."""
+    match value:
+        case {"env": str(name), **rest} if not rest:
+            return {name}
+        case dict():
+            return set().union(*(_secret_variables(item) for item in value.values()))
+        case list():
+            return set().union(*(_secret_variables(item) for item in value))
+    return set()
