@@ -59,7 +59,7 @@ class Receipt:
             return _from_items(0, decode_list(raw))
         if kind == 0 or kind not in RECEIPT_TYPES:
             raise DecodeError(f"receipt: unknown type 0x{kind:02x}")
-        return _from_items(kind, decode_list(raw[1:]))
+        return _from_items(kind, decode_list(raw, 1))
 
     def encode(self) -> bytes:
         """The encoding that enters the receipts root: no deposit nonce without a version."""

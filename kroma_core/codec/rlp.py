@@ -89,9 +89,9 @@ def decode(data: bytes) -> Item:
     return found
 
 
-def decode_list(data: bytes) -> list[Item]:
-    """The items of the one list that `data` is. Raises `DecodeError`, also when it is a string."""
-    return _items(data, _list_start(data, 0, len(data)), len(data), MAX_DEPTH)
+def decode_list(data: bytes, pos: int = 0) -> list[Item]:
+    """The items of the one list that `data` is from `pos` on. Raises `DecodeError`, also when it is a string."""
+    return _items(data, _list_start(data, pos, len(data)), len(data), MAX_DEPTH)
 
 
 def split_list(data: bytes) -> list[bytes]:
