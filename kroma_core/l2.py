@@ -42,11 +42,22 @@ class PayloadAttributes:
 
 
 @attrs.frozen(kw_only=True)
+class Withdrawal:
+    """A withdrawal of a beacon-chain validator. No valid L2 block has one; formats that can hold them are read."""
+
+    index: int
+    validator_index: int
+    address: Address
+    amount: int
+
+
+@attrs.frozen(kw_only=True)
 class Payload:
     """An executed L2 block in the Engine API's terms, with the fields of its envelope.
 
-    Fields that the block's rules do not have are None; `withdrawals` says whether the (always empty) list is there.
-    `withdrawals_root` is set only where the header holds the message passer's storage root.
+    Fields that the block's rules do not have are None; `withdrawals` says whether there is a list of them, and
+    `withdrawal_list` what it holds: nothing in a valid block. `withdrawals_root` is set only where the header holds the
+    message passer's storage root.
     """
 
     hash: Hash32
@@ -64,6 +75,7 @@ class Payload:
     base_fee: Wei
     transactions: tuple[bytes, ...] = attrs.field(repr=False)
     withdrawals: bool = False
+    withdrawal_list: tuple[Withdrawal, ...] = ()
     withdrawals_root: Hash32 | None = None
     blob_gas_used: int | None = None
     excess_blob_gas: int | None = None

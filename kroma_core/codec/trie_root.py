@@ -18,12 +18,17 @@ _EMPTY_CHILDREN = [b"\x80"] * 16
 
 
 def ordered_root(items: Sequence[bytes]) -> Hash32:
-    """Root of the trie that maps the RLP of each index to its item: transaction, receipt and withdrawal lists."""
+    """Root of the trie that maps the RLP of each index to its item: transaction, receipt and withdrawal lists.
+
+    A trie cannot hold an empty value: an empty item leaves its index out.
+    """
     count = len(items)
-    if not count:
-        return EMPTY_ROOT
     # Sorted by key: 1..127 are their own encoding, 0 is 0x80, the rest follow in order.
-    order = [*range(1, min(count, 128)), 0, *range(128, count)]
+    order = [*range(1, min(count, 128)), 0, *range(128, count)] if count else []
+    if b"" in items:
+        order = [index for index in order if items[index]]
+    if not order:
+        return EMPTY_ROOT
     keys = [encode_int(index).hex() for index in order]
     return _root(keys, [items[index] for index in order])
 
