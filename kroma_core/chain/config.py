@@ -11,7 +11,7 @@ from typing import Any
 
 import attrs
 
-from kroma_core.forks import Schedule
+from kroma_core.forks import KROMA_FORKS, OP_FORKS, Change, Fork, Schedule
 from kroma_core.types import Address, BlockId, Gas, Hash32, Seconds, Timestamp
 
 
@@ -24,6 +24,9 @@ class Family(enum.StrEnum):
 
     OP = "op"
     KROMA = "kroma"
+
+
+FORK_TABLES: Mapping[Family, Mapping[Fork, Change]] = {Family.OP: OP_FORKS, Family.KROMA: KROMA_FORKS}
 
 
 @attrs.frozen(kw_only=True)
@@ -114,7 +117,7 @@ class RollupConfig:
     extra: Mapping[str, Any] = attrs.field(factory=dict, eq=False, repr=False)
     """Keys of the source file that have no meaning here (yet), as they stood there; the known ones are written back."""
     warnings: tuple[str, ...] = attrs.field(default=(), eq=False, repr=False)
-    """What is odd about the source file, though the reference clients accept it: for whoever shows it to the operator."""
+    """What is odd about the source file, though the reference clients accept it; for the operator's eyes."""
 
 
 @attrs.frozen(kw_only=True)
@@ -170,4 +173,4 @@ class ChainConfig:
     missing_genesis: MissingGenesis | None = None
     """Set where `genesis` is None."""
     warnings: tuple[str, ...] = attrs.field(default=(), eq=False, repr=False)
-    """What is odd about the source files, for whoever shows it to the operator."""
+    """What is odd about the source files; for the operator's eyes."""
