@@ -1,0 +1,75 @@
+"""The command `kroma`: one module a subcommand, each with `add(subparsers)` and `run(arguments) -> exit code`.
+
+Exit codes: 0 all is well, 1 something differs or failed (one message on stderr), 2 the command line is wrong,
+130 interrupted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+
+from kroma_core.cli import check, decode, derive, plugins, replay, run, version
+from kroma_core.cli.failures import INTERRUPTED, describe, is_broken_pipe, is_interrupt
+from kroma_core.node.profile import DEBUG_VARIABLE
+
+__all__ = ["main", "parser"]
+
+_COMMANDS = (run, check, replay, derive, decode, plugins, version)
+
+_EPILOG = f"""\
+exit codes: 0 all is well; 1 something differs or failed, told in one message; 2 wrong usage; 130 interrupted.
+{DEBUG_VARIABLE}=1 in the environment shows where an error came from.
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    """The whole command line."""
+    top = argparse.ArgumentParser(
+        prog="kroma",
+        description="A modular rollup node for Kroma and OP Stack chains.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    top.add_argument("--version", action="version", version=version.text())
+    commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for command in _COMMANDS:
+        command.add(commands)
+    return top
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command. Whatever goes wrong becomes one message and an exit code."""
+    arguments = parser().parse_args(argv)
+    try:
+        code: int = arguments.run(arguments)
+        sys.stdout.flush()
+    except (KeyboardInterrupt, BaseExceptionGroup) as error:
+        return _failed(error)
+    except Exception as error:  # border: cli
+        return _failed(error)
+    return code
+
+
+def _failed(error: BaseException) -> int:
+    if is_broken_pipe(error):
+        _forget_stdout()
+        return 1
+    if is_interrupt(error):
+        print("kroma: interrupted", file=sys.stderr)
+        return INTERRUPTED
+    if os.environ.get(DEBUG_VARIABLE):
+        traceback.print_exception(error)
+    for line in describe(error):
+        print(f"kroma: {line}", file=sys.stderr)
+    return 1
+
+
+def _forget_stdout() -> None:
+    """Keep the interpreter from writing to the closed pipe once more when it ends."""
+    devnull = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(devnull, sys.stdout.fileno())
+    os.close(devnull)

@@ -20,7 +20,16 @@ from kroma_core.chain.config import ChainConfig
 from kroma_core.errors import ConfigError
 from kroma_core.forks import StateCommitment
 from kroma_core.node.chain_choice import chain_of_recording, chain_of_table
-from kroma_core.node.profile import MANY, OPTIONAL, ChainTable, NodeTable, PartTable, Profile, empty_profile, read_profile
+from kroma_core.node.profile import (
+    MANY,
+    OPTIONAL,
+    ChainTable,
+    NodeTable,
+    PartTable,
+    Profile,
+    empty_profile,
+    read_profile,
+)
 from kroma_core.node.registry import InstalledOffer, Registry, incompatibility
 
 RECORDING = "recording"
@@ -69,6 +78,11 @@ class Plan:
         """Whether the engine computes blocks itself, rather than answering with recorded ones."""
         return any(Capability.EXECUTES in part.installed.offer.capabilities for part in self.of_role(Role.ENGINE))
 
+    @property
+    def begins_with_zk_trie(self) -> bool:
+        """Whether the chain's first blocks have a state that no engine here computes."""
+        return _zk_trie(self.chain)
+
 
 def plan_profile(path: Path, registry: Registry, environment: Mapping[str, str]) -> Plan:
     """The plan of a profile file. Raises `ConfigError` with every problem of it."""
@@ -87,9 +101,9 @@ def plan_replay(
 ) -> Plan:
     """The plan that derives and executes a recording with the parts of a profile, or with those that fit.
 
-    The chain, L1 and blobs are the recording's; every setting named `recording` is set to it. Where the profile names no
-    engine, one that executes is taken; in the ZK-trie era, which no engine executes, one that plays recordings. Where it
-    names no data sources, all that are installed are.
+    The chain, L1 and blobs are the recording's; every setting named `recording` is set to it. Where the profile names
+    no engine, one that executes is taken; in the ZK-trie era, which no engine executes, one that plays recordings.
+    Where it names no data sources, all that are installed are.
     """
     problems: list[str] = list(registry.problems)
     given = read_profile(profile, environment, problems) if profile is not None else empty_profile(environment)
@@ -101,7 +115,7 @@ def plan_replay(
         free = [found for found in registry.of_role(Role.DATA) if not _mandatory(found)]
         parts[Role.DATA] = tuple(_table_for(found) for found in free)
     if Role.ENGINE not in parts and chain is not None:
-        zk_trie = chain.rollup.schedule.at(chain.rollup.genesis.l2_time).state is StateCommitment.ZK_TRIE
+        zk_trie = _zk_trie(chain)
         fitting = [
             found
             for found in registry.of_role(Role.ENGINE)
@@ -113,6 +127,11 @@ def plan_replay(
         role: tuple(_with_recording(table, recording, registry) for table in tables) for role, tables in parts.items()
     }
     return _plan(attrs.evolve(given, chain=ChainTable(), node=node, parts=filled), chain, registry, problems)
+
+
+def _zk_trie(chain: ChainConfig) -> bool:
+    rollup = chain.rollup
+    return rollup.schedule.at(rollup.genesis.l2_time).state is StateCommitment.ZK_TRIE
 
 
 def _plan(profile: Profile, chain: ChainConfig | None, registry: Registry, problems: list[str]) -> Plan:
@@ -158,7 +177,8 @@ def _resolved(
             problems.append(f"{table.place}: {incompatible}")
         missing = table.needs - offer.offer.capabilities
         if missing:
-            able = [other.offer.kind for other in registry.of_role(table.role) if table.needs <= other.offer.capabilities]
+            others = registry.of_role(table.role)
+            able = [other.offer.kind for other in others if table.needs <= other.offer.capabilities]
             problems.append(
                 f"{table.place} needs: {offer.offer.kind!r} ({offer.source}) lacks {', '.join(sorted(missing))}; "
                 + (f"there is {', '.join(able)}" if able else f"no installed {table.role} has it")
@@ -194,8 +214,8 @@ def _only(
     if candidates:
         problems.append(f"{header}: the profile names none, and several are installed: {_kinds(candidates)}")
     else:
-        problems.append(f"{header}: the profile names none, and {wanted} is not installed; "
-                        + _choice(role, registry.of_role(role), registry))  # fmt: skip
+        choice = _choice(role, registry.of_role(role), registry)
+        problems.append(f"{header}: the profile names none, and {wanted} is not installed; {choice}")
     return ()
 
 
@@ -229,9 +249,7 @@ def _mandatory(found: InstalledOffer) -> bool:
     return any(field.default is attrs.NOTHING for field in attrs.fields(found.offer.config))
 
 
-def _playing(
-    role: Role, tables: Sequence[PartTable], registry: Registry, problems: list[str]
-) -> tuple[PartTable, ...]:
+def _playing(role: Role, tables: Sequence[PartTable], registry: Registry, problems: list[str]) -> tuple[PartTable, ...]:
     """The tables of a role that play recordings; else that of the one installed offer that does."""
     named = [(table, registry.find(role, table.kind)) for table in tables if table.kind is not None]
     playing = tuple(table for table, found in named if found is not None and _plays(found))

@@ -82,7 +82,7 @@ class NodeTable:
     @stop_after.validator
     def _not_negative(self, _: Any, value: int | None) -> None:
         if value is not None and value < 0:
-            raise ValueError(f"expected a block number, got {value}")
+            raise ValueError(f"stop_after: expected a block number, got {value}")
 
 
 @attrs.frozen(kw_only=True)
@@ -151,8 +151,6 @@ def _load(path: Path) -> dict[str, Any]:
         raise ConfigError(f"{path}: the profile is not UTF-8 text") from error
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{path}: not TOML: {error}") from error
-
-
 
 
 def _part_tables(

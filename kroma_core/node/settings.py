@@ -22,6 +22,7 @@ from kroma_core.api.settings import InputFile, Port, Secret
 
 T = TypeVar("T")
 
+
 class EnvironmentText(str):
     """A setting that came from an environment variable: text whose type the setting decides."""
 
@@ -259,7 +260,8 @@ def _texts(group: BaseExceptionGroup, config: Any, table: Any, path: str) -> lis
             case ClassValidationError() | IterableValidationError():
                 found += _texts(error, config, {}, f"{key}.")
             case _:
-                found.append(f"{key}: {error}{_from_variable(table, _key_of(error))}")
+                named = f"{key}: " if key else ""  # a validator's message names its field itself
+                found.append(f"{named}{error}{_from_variable(table, _key_of(error))}")
     return found
 
 

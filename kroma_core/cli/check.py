@@ -1,0 +1,47 @@
+"""`kroma check`: every problem of a profile at once, before anything opens."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+from kroma_core.errors import ConfigError
+from kroma_core.node.plan import Plan, plan_profile
+from kroma_core.node.registry import discover
+
+
+def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    command = commands.add_parser(
+        "check",
+        help="find every problem of a profile without starting it",
+        description="Read a profile, the files and plugins that it names and the chain's configuration, and tell every "
+        "problem at once: unknown keys, missing plugins and files, capabilities that a part lacks, forks out of order, "
+        "ports used twice. Nothing is opened.",
+        epilog="exit code 1: there are problems, one line each",
+    )
+    command.add_argument("profile", type=Path, metavar="PROFILE.toml")
+    command.add_argument("--strict", action="store_true", help="warnings of the chain's configuration count as problems")
+    command.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    plan = plan_profile(arguments.profile, discover(), os.environ)
+    warnings = plan.chain.rollup.warnings
+    if arguments.strict and warnings:
+        raise ConfigError(*warnings)
+    for warning in warnings:
+        print(f"kroma: warning: {warning}", file=sys.stderr)
+    print(f"{arguments.profile}: ok")
+    print(summary(plan))
+    return 0
+
+
+def summary(plan: Plan) -> str:
+    """The chain and the parts of a plan, one line each."""
+    rollup = plan.chain.rollup
+    lines = [f"  chain    {rollup.name or 'unnamed'} (id {rollup.l2_chain_id}, family {rollup.family})"]
+    lines += [f"  {part.role:<8} {part.installed.offer.kind} ({part.installed.source})" for part in plan.parts]
+    lines.append(f"  data in  {plan.data_dir}")
+    return "\n".join(lines)

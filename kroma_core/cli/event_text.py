@@ -1,0 +1,113 @@
+"""Events as an operator or a program reads them: one line of text, or one flat JSON object."""
+
+from __future__ import annotations
+
+import enum
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import attrs
+
+from kroma_core.events import (
+    BlockDerived,
+    ChannelRead,
+    Event,
+    HeadsMoved,
+    L1Traversed,
+    PartDetached,
+    PipelineReset,
+    Retrying,
+    Verdict,
+)
+from kroma_core.types import BlockId
+
+
+def event_name(event: Event) -> str:
+    """The event's class in snake case: `channel_read`."""
+    return "".join(f"_{c.lower()}" if c.isupper() else c for c in type(event).__name__.replace("L1", "l1_")).strip("_")
+
+
+def event_fields(event: Event) -> dict[str, Any]:
+    """The fields as JSON values; a block is `{number, hash}`, bytes are 0x hex."""
+    return {field.name: _plain(getattr(event, field.name)) for field in attrs.fields(type(event))}
+
+
+def sentence(event: Event) -> str:
+    """The event in words."""
+    match event:
+        case Verdict():
+            where = f" in L1 block {event.origin.number}" if event.origin is not None else ""
+            return f"{event.subject} {event.name}{where}: {event.outcome}, {explain(event)}"
+        case ChannelRead():
+            return (
+                f"channel {event.channel_id.hex()}: {event.frames} frames, {event.compressed} bytes {event.compression}, "
+                f"{event.decompressed} bytes read, {event.batches} batches"
+            )
+        case L1Traversed(block=block):
+            return f"L1 block {block.id}"
+        case BlockDerived():
+            how = "confirmed" if event.consolidated else "executed"
+            return (
+                f"L2 block {event.block.id} {how}: {event.batch}, {event.transactions} transactions, "
+                f"{event.gas_used} gas, from L1 block {event.derived_from.number}"
+            )
+        case HeadsMoved():
+            return (
+                f"safe {event.safe}, unsafe {event.unsafe.number}, finalized {event.finalized.number}, "
+                f"derived up to L1 block {event.derived_l1.number}"
+            )
+        case PipelineReset():
+            return f"derivation begins at L1 block {event.l1_start.number} above L2 block {event.safe}: {event.reason}"
+        case Retrying():
+            return f"{event.part}: {event.what}: {event.error} (attempt {event.attempt}, again in {event.delay:g} s)"
+        case PartDetached():
+            return f"{event.part} failed and is no longer told: {event.error}"
+
+
+def explain(verdict: Verdict) -> str:
+    """Why, by which rule, and the numbers that were compared."""
+    numbers = ", ".join(f"{name} {_shown(value)}" for name, value in verdict.numbers)
+    reason = str(verdict.reason.value).replace("_", " ").replace("-", " ")
+    return f"{reason}{f' ({numbers})' if numbers else ''} [{verdict.rule}]"
+
+
+def logfmt(fields: dict[str, Any]) -> str:
+    """`key=value` pairs; nested values are flattened with dots."""
+    return " ".join(f"{key}={_quoted(value)}" for key, value in _flat("", fields))
+
+
+def _plain(value: Any) -> Any:
+    match value:
+        case bytes():
+            return "0x" + value.hex()
+        case enum.Enum():
+            return value.value
+        case BlockId(hash=block_hash, number=number):
+            return {"number": number, "hash": "0x" + block_hash.hex()}
+        case tuple() if value and all(isinstance(item, tuple) and len(item) == 2 for item in value):
+            return {name: _plain(item) for name, item in value}
+        case tuple():
+            return [_plain(item) for item in value]
+        case _ if attrs.has(type(value)):
+            return {field.name: _plain(getattr(value, field.name)) for field in attrs.fields(type(value))}
+        case _:
+            return value
+
+
+def _shown(value: object) -> str:
+    return "0x" + value.hex() if isinstance(value, bytes) else str(value)
+
+
+def _flat(prefix: str, fields: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+    for key, value in fields.items():
+        if isinstance(value, dict):
+            yield from _flat(f"{prefix}{key}.", value)
+        elif value is not None:
+            yield f"{prefix}{key}", value
+
+
+def _quoted(value: Any) -> str:
+    text = value if isinstance(value, str) else json.dumps(value)
+    plain = text and all(c.isalnum() or c in "-_.:/+" for c in text)
+    return text if plain else json.dumps(text)

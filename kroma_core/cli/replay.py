@@ -1,0 +1,131 @@
+"""`kroma replay`: derive and execute recordings, and compare with the chain that is recorded in them."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from kroma_core.cli.failures import describe, is_foreseen
+from kroma_core.cli.progress import Advance, bar
+from kroma_core.cli.stopping import run_until_signal
+from kroma_core.errors import KromaError
+from kroma_core.node.assemble import assemble
+from kroma_core.node.plan import Plan, plan_replay
+from kroma_core.node.registry import Registry, discover
+from kroma_core.node.replay import Progress, Replay, ReplayResult
+from kroma_core.recording import open_recording
+
+
+def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    command = commands.add_parser(
+        "replay",
+        help="derive and execute recordings and compare every hash",
+        description="Derive and execute each recording and compare it with the chain recorded in it: attributes, "
+        "payloads, block hashes, receipts, and the safe head after each step of its timeline. Per file: `ok`, or the "
+        "first difference with block, field, expected, got. The parts never see what is expected.",
+        epilog="exit code 1: a file differs or cannot be replayed",
+    )
+    command.add_argument("files", nargs="+", type=Path, metavar="FILE", help="recordings (chain-vector/1, or our own format)")
+    command.add_argument(
+        "--profile",
+        type=Path,
+        metavar="PROFILE.toml",
+        help="take engine and data sources from this profile; chain, L1 and blobs remain the recording's",
+    )
+    command.add_argument("--json", action="store_true", help="one JSON object a file")
+    command.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    registry = discover()
+    good = True
+    for path in arguments.files:
+        good &= _replay_one(path, arguments.profile, registry, as_json=arguments.json)
+    return 0 if good else 1
+
+
+def _replay_one(path: Path, profile: Path | None, registry: Registry, *, as_json: bool) -> bool:
+    """Replay one file and tell what came of it; whether that is as recorded."""
+    try:
+        with tempfile.TemporaryDirectory(prefix="kroma-replay-") as scratch, bar(path.name, "blocks") as advance:
+            plan = plan_replay(path, profile, registry, os.environ, Path(scratch))
+            result = run_until_signal(lambda: replay_plan(path, plan, advance))
+    except (KromaError, OSError, ExceptionGroup) as error:
+        if not is_foreseen(error):
+            raise
+        lines = describe(error)
+        if as_json:
+            print(json.dumps({"file": str(path), "ok": False, "errors": lines}), flush=True)
+        else:
+            for line in lines:
+                print(f"{path}: {line}", file=sys.stderr, flush=True)
+        return False
+    if as_json:
+        print(json.dumps(_as_json(path, plan, result)), flush=True)
+    else:
+        print(_as_text(path, plan, result), flush=True)
+    return result.difference is None
+
+
+async def replay_plan(path: Path, plan: Plan, advance: Advance) -> ReplayResult:
+    """Open the parts of a plan and replay a recording with them."""
+
+    def on_progress(progress: Progress) -> None:
+        advance(progress.blocks, progress.blocks_in_all)
+
+    with open_recording(path) as recording:
+        async with assemble(plan) as parts:
+            replay = Replay(
+                config=plan.chain,
+                l1=parts.l1,
+                data=parts.data,
+                engine=parts.engine,
+                steps_in_all=recording.step_count,
+                expected=recording.expected,
+                emit=parts.emit,
+                on_progress=on_progress,
+            )
+            return await replay.run()
+
+
+def _as_text(path: Path, plan: Plan, result: ReplayResult) -> str:
+    if result.difference is not None:
+        return f"{path}: {result.difference}"
+    if not result.compared:
+        verdict = "ok: nothing recorded to compare with"
+    elif plan.executes:
+        verdict = f"ok: {result.blocks} blocks, every hash equal"
+    else:
+        verdict = f"ok: {result.blocks} blocks, {_scope(plan)}"
+    return f"{path}: {verdict}, head 0x{result.head.hash.hex()}"
+
+
+def _scope(plan: Plan) -> str:
+    """What a replay without execution has compared."""
+    return "attributes only (ZK-trie era)" if plan.begins_with_zk_trie else "attributes only (the engine plays recordings)"
+
+
+def _as_json(path: Path, plan: Plan, result: ReplayResult) -> dict[str, Any]:
+    difference = result.difference
+    return {
+        "file": str(path),
+        "ok": difference is None,
+        "blocks": result.blocks,
+        "head": {"number": result.head.number, "hash": "0x" + result.head.hash.hex()},
+        "compared": result.compared,
+        "executed": plan.executes,
+        "scope": "all" if plan.executes else _scope(plan),
+        "difference": None
+        if difference is None
+        else {
+            "where": difference.where,
+            "field": difference.field,
+            "expected": difference.expected,
+            "got": difference.got,
+        },
+    }
