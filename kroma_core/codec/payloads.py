@@ -108,7 +108,7 @@ def envelope_to_json(payload: Payload) -> dict[str, Any]:
 def header_of(payload: Payload) -> Header:
     """The header that a payload describes; its hash is to be compared with the payload's.
 
-    A withdrawals root that stands in the payload implies the requests hash of no requests. Transactions may be any bytes.
+    A withdrawals root in the payload implies the requests hash of no requests. Transactions may be any bytes.
     """
     return _header(payload, None if payload.withdrawals_root is None else EMPTY_REQUESTS_HASH)
 
