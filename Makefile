@@ -1,0 +1,48 @@
+# Every target sets up what it needs; `make venv` does only that. PYTHON=... picks an interpreter (3.11 or newer).
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/installed
+PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3; do \
+	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+RECORDING := tests/vectors/data/op-chains/blobs-jovian.json.xz
+
+.PHONY: run venv test test-slow test-all lint format bench clean
+
+run: $(STAMP)
+	@$(BIN)/kroma replay $(RECORDING)
+
+venv: $(STAMP)
+
+$(STAMP): requirements.txt constraints.txt pyproject.toml $(wildcard plugins/*/pyproject.toml)
+	@test -n "$(PYTHON)" || { echo "make: no Python 3.11 or newer found; say PYTHON=/path/to/python" >&2; exit 1; }
+	@echo "making $(VENV) with $(PYTHON)"
+	@$(PYTHON) -m venv $(VENV)
+	@$(PIP) hatchling editables
+	@$(PIP) --no-build-isolation --requirement requirements.txt
+	@touch $@
+
+test: $(STAMP)
+	$(BIN)/pytest
+	@echo "not run: tests against real peers (none exist yet) and those marked slow (make test-all)"
+
+test-slow: $(STAMP)
+	$(BIN)/pytest --all -m slow
+
+test-all: test test-slow
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check kroma_core plugins tests
+	$(BIN)/mypy
+
+format: $(STAMP)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format kroma_core plugins tests
+
+bench: $(STAMP)
+	$(BIN)/python -m bench
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
