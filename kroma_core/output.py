@@ -1,6 +1,6 @@
 """Output roots: what a chain's state after a block commits to on L1, and super roots over those of several chains.
 
-Spec: withdrawals and proposals.md, "L2 Output Commitment Construction"; interop/superroot; Kroma's validator pages.
+Spec: proposals.md, "L2 Output Commitment Construction"; interop/superroot.md.
 """
 
 from __future__ import annotations
