@@ -22,12 +22,12 @@ from kroma_core.api.observer import Observer
 from kroma_core.api.offers import AnyOffer, Clock, Offer, PluginContext
 from kroma_core.api.proof import Proof, ProofSystem
 from kroma_core.api.roles import API_VERSION, Capability, Role
-from kroma_core.api.settings import InputFile, Port, Secret
+from kroma_core.api.settings import InputFile, Port, RecordingFile, Secret
 from kroma_core.api.transport import Message, MessageVerdict, Transport
 
 __all__ = [
     "API_VERSION", "AccountProof", "AnyOffer", "Applied", "BlobSource", "Building", "Capability", "Clock",
     "DataPublisher", "DataSource", "ENTRY_POINT_GROUP", "ExecutionEngine", "Gone", "Inconsistent", "InputFile", "Invalid",
     "L1Source", "Message", "MessageVerdict", "Missing", "Observer", "Offer", "PluginContext", "Port", "Proof",
-    "ProofSystem", "Role", "Sealed", "Secret", "Syncing", "Transport", "Valid", "hookimpl",
+    "ProofSystem", "RecordingFile", "Role", "Sealed", "Secret", "Syncing", "Transport", "Valid", "hookimpl",
 ]  # fmt: skip

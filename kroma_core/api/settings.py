@@ -14,6 +14,9 @@ import attrs
 InputFile = NewType("InputFile", Path)
 """A file that has to exist before the node starts. Relative paths count from the profile's folder, as with `Path`."""
 
+RecordingFile = NewType("RecordingFile", InputFile)
+"""A recording that the part plays. `kroma replay` fills in the file that it replays."""
+
 Port = NewType("Port", int)
 """A TCP or UDP port that the node listens on; two parts that ask for the same one are refused."""
 

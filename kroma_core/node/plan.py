@@ -15,7 +15,7 @@ from typing import Any
 import attrs
 
 from kroma_core.api.roles import Capability, Role
-from kroma_core.api.settings import Port
+from kroma_core.api.settings import Port, RecordingFile
 from kroma_core.chain.config import ChainConfig
 from kroma_core.errors import ConfigError
 from kroma_core.forks import StateCommitment
@@ -31,9 +31,6 @@ from kroma_core.node.profile import (
     read_profile,
 )
 from kroma_core.node.registry import InstalledOffer, Registry, incompatibility
-
-RECORDING = "recording"
-"""A setting of this name takes a recording: `kroma replay` fills it in."""
 
 _ORDER = (Role.OBSERVE, Role.L1, Role.BLOBS, Role.DATA, Role.ENGINE, Role.P2P, Role.PROOF)
 """Parts are opened in this order where requirements do not say otherwise: observers see the rest begin."""
@@ -101,7 +98,7 @@ def plan_replay(
 ) -> Plan:
     """The plan that derives and executes a recording with the parts of a profile, or with those that fit.
 
-    The chain, L1 and blobs are the recording's; every setting named `recording` is set to it. Where the profile names
+    The chain, L1 and blobs are the recording's; every setting of type `RecordingFile` is set to it. Where the profile names
     no engine, one that executes is taken; in the ZK-trie era, which no engine executes, one that plays recordings.
     Where it names no data sources, all that are installed are.
     """
@@ -241,8 +238,13 @@ def _unmet(chosen: Sequence[tuple[PartTable, InstalledOffer]]) -> Iterator[str]:
                 yield f"{table.place}: {found.offer.kind!r} requires a part for role {role}, and the profile has none"
 
 
+def _recording_settings(found: InstalledOffer) -> list[str]:
+    """Names of the settings that take a recording."""
+    return [name for name, hint in typing.get_type_hints(found.offer.config).items() if hint is RecordingFile]
+
+
 def _plays(found: InstalledOffer) -> bool:
-    return any(field.name == RECORDING for field in attrs.fields(found.offer.config))
+    return bool(_recording_settings(found))
 
 
 def _mandatory(found: InstalledOffer) -> bool:
@@ -261,9 +263,10 @@ def _playing(role: Role, tables: Sequence[PartTable], registry: Registry, proble
 
 def _with_recording(table: PartTable, recording: Path, registry: Registry) -> PartTable:
     found = registry.find(table.role, table.kind) if table.kind is not None else None
-    if found is None or not _plays(found):
+    if found is None:
         return table
-    return attrs.evolve(table, settings={**table.settings, RECORDING: str(recording.absolute())})
+    played = {name: str(recording.absolute()) for name in _recording_settings(found)}
+    return attrs.evolve(table, settings={**table.settings, **played})
 
 
 def _clashing_ports(parts: Sequence[PlannedPart]) -> Iterator[str]:

@@ -15,7 +15,7 @@ from typing import Any
 
 import attrs
 
-from kroma_core.api.settings import InputFile, Port, Secret
+from kroma_core.api.settings import InputFile, Port, RecordingFile, Secret
 from kroma_core.node.settings import is_enumeration, is_list
 
 
@@ -66,7 +66,7 @@ def _default_text(default: Any) -> str:
 
 _TYPE_NAMES: dict[Any, str] = {
     str: "text", int: "integer", float: "number", bool: "true or false", bytes: "0x hex", Path: "path",
-    Secret: "secret", InputFile: "file", Port: "port", type(None): "none",
+    Secret: "secret", InputFile: "file", RecordingFile: "recording", Port: "port", type(None): "none",
 }  # fmt: skip
 
 

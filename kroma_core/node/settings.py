@@ -18,7 +18,7 @@ import attrs
 import cattrs
 from cattrs.errors import ClassValidationError, ForbiddenExtraKeysError, IterableValidationError
 
-from kroma_core.api.settings import InputFile, Port, Secret
+from kroma_core.api.settings import InputFile, Port, RecordingFile, Secret
 
 T = TypeVar("T")
 
@@ -72,7 +72,7 @@ class SettingsReader:
         }
         for wanted, hook in simple.items():
             converter.register_structure_hook(wanted, hook)
-        converter.register_structure_hook_func(lambda wanted: wanted is InputFile, self._input_file)
+        converter.register_structure_hook_func(lambda wanted: wanted in (InputFile, RecordingFile), self._input_file)
         converter.register_structure_hook_func(lambda wanted: wanted is Port, _port)
         converter.register_structure_hook_func(is_enumeration, _member)
         converter.register_structure_hook_factory(_is_table, lambda wanted: _from_table(wanted, converter))
