@@ -27,7 +27,7 @@ from kroma_core.api.transport import Message, MessageVerdict, Transport
 
 __all__ = [
     "API_VERSION", "AccountProof", "AnyOffer", "Applied", "BlobSource", "Building", "Capability", "Clock",
-    "DataPublisher", "DataSource", "ENTRY_POINT_GROUP", "ExecutionEngine", "Gone", "Inconsistent", "InputFile", "Invalid",
-    "L1Source", "Message", "MessageVerdict", "Missing", "Observer", "Offer", "PluginContext", "Port", "Proof",
-    "ProofSystem", "RecordingFile", "Role", "Sealed", "Secret", "Syncing", "Transport", "Valid", "hookimpl",
+    "DataPublisher", "DataSource", "ENTRY_POINT_GROUP", "ExecutionEngine", "Gone", "Inconsistent", "InputFile",
+    "Invalid", "L1Source", "Message", "MessageVerdict", "Missing", "Observer", "Offer", "PluginContext", "Port",
+    "Proof", "ProofSystem", "RecordingFile", "Role", "Sealed", "Secret", "Syncing", "Transport", "Valid", "hookimpl",
 ]  # fmt: skip

@@ -98,9 +98,9 @@ def plan_replay(
 ) -> Plan:
     """The plan that derives and executes a recording with the parts of a profile, or with those that fit.
 
-    The chain, L1 and blobs are the recording's; every setting of type `RecordingFile` is set to it. Where the profile names
-    no engine, one that executes is taken; in the ZK-trie era, which no engine executes, one that plays recordings.
-    Where it names no data sources, all that are installed are.
+    The chain, L1 and blobs are the recording's; every setting of type `RecordingFile` is set to it. Where the profile
+    names no engine, one that executes is taken; in the ZK-trie era, which no engine executes, one that plays
+    recordings. Where it names no data sources, all that are installed are.
     """
     problems: list[str] = list(registry.problems)
     given = read_profile(profile, environment, problems) if profile is not None else empty_profile(environment)
@@ -119,7 +119,7 @@ def plan_replay(
             if (_plays(found) if zk_trie else Capability.EXECUTES in found.offer.capabilities)
         ]
         parts[Role.ENGINE] = _only(Role.ENGINE, fitting, registry, "that can replay it", problems)
-    node = attrs.evolve(given.node, data_dir=data_dir, follow=False, stop_after=None)
+    node = attrs.evolve(given.node, data_dir=data_dir, stop_after=None)
     filled = {
         role: tuple(_with_recording(table, recording, registry) for table in tables) for role, tables in parts.items()
     }

@@ -74,8 +74,6 @@ class NodeTable:
     """The least important events that are logged."""
     log_format: LogFormat = LogFormat.TEXT
     """Form of a log line."""
-    follow: bool = False
-    """Keep running when a recorded L1 has ended."""
     stop_after: int | None = attrs.field(default=None)
     """Stop once the safe head has this L2 number."""
 
