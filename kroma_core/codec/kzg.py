@@ -1,0 +1,84 @@
+"""Blobs against their KZG commitments: what makes a blob from outside trustworthy.
+
+The native library is loaded, and the ceremony's set-up read (which takes seconds), when the first blob is checked:
+callers on an event loop do that in a thread.
+Spec: EIP-4844, "Helpers"; consensus-specs, deneb/polynomial-commitments.md.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+from importlib import resources
+from typing import Any
+
+from kroma_core.errors import DecodeError
+from kroma_core.types import Hash32
+
+BLOB_SIZE = 131_072
+VERSION = b"\x01"
+
+
+def versioned_hash_of(commitment: bytes) -> Hash32:
+    """How transactions name a blob: version byte and the end of the commitment's SHA-256."""
+    return VERSION + hashlib.sha256(commitment).digest()[1:]
+
+
+def commitment_of(blob: bytes) -> bytes:
+    """The KZG commitment (48 bytes) of a blob. Raises `DecodeError` where an element is no field element."""
+    import ckzg
+
+    _expect_size(blob)
+    try:
+        commitment: bytes = ckzg.blob_to_kzg_commitment(blob, _setup())
+    except (RuntimeError, ValueError) as error:
+        raise DecodeError("blob: an element is not below the field's modulus") from error
+    return commitment
+
+
+def proof_of(blob: bytes, commitment: bytes) -> bytes:
+    """The proof (48 bytes) that checks a blob against its commitment quickly."""
+    import ckzg
+
+    _expect_size(blob)
+    try:
+        proof: bytes = ckzg.compute_blob_kzg_proof(blob, commitment, _setup())
+    except (RuntimeError, ValueError) as error:
+        raise DecodeError("blob: no proof can be made for this blob and commitment") from error
+    return proof
+
+
+def check_blob(blob: bytes, versioned_hash: Hash32) -> None:
+    """Refuse a blob that is not the one `versioned_hash` names, by computing its commitment (about 60 ms)."""
+    found = versioned_hash_of(commitment_of(blob))
+    if found != versioned_hash:
+        raise DecodeError(f"blob: its commitment hashes to 0x{found.hex()}, not to 0x{versioned_hash.hex()}")
+
+
+def check_blob_proof(blob: bytes, commitment: bytes, proof: bytes, versioned_hash: Hash32) -> None:
+    """The same with a commitment and proof that came along (about 3 ms). Neither is trusted."""
+    import ckzg
+
+    _expect_size(blob)
+    found = versioned_hash_of(commitment)
+    if found != versioned_hash:
+        raise DecodeError(f"blob: the commitment hashes to 0x{found.hex()}, not to 0x{versioned_hash.hex()}")
+    try:
+        holds = ckzg.verify_blob_kzg_proof(blob, commitment, proof, _setup())
+    except (RuntimeError, ValueError) as error:
+        raise DecodeError("blob: blob, commitment or proof is malformed") from error
+    if not holds:
+        raise DecodeError("blob: the proof does not hold for this blob and commitment")
+
+
+def _expect_size(blob: bytes) -> None:
+    if len(blob) != BLOB_SIZE:
+        raise DecodeError(f"blob: expected {BLOB_SIZE} bytes, got {len(blob)}")
+
+
+@functools.cache
+def _setup() -> Any:
+    import ckzg
+
+    with resources.as_file(resources.files("kroma_core.codec") / "data" / "kzg_trusted_setup.txt") as path:
+        return ckzg.load_trusted_setup(str(path), 0)

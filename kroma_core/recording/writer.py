@@ -1,0 +1,260 @@
+"""Writing the project's own format. A recording appears under its name only when it is whole.
+
+Rows go to `<name>.partial`; `finish` checks that the parts belong together, syncs and renames it. Whatever happens
+before leaves no file under the final name, and a partial one is removed or written over.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import attrs
+
+from kroma_core.codec.headers import Header
+from kroma_core.codec.keccak import keccak256
+from kroma_core.codec.kzg import commitment_of, proof_of, versioned_hash_of
+from kroma_core.codec.trie_root import ordered_root
+from kroma_core.errors import DecodeError
+from kroma_core.recording.expected_json import block_object, expected_block, expected_output
+from kroma_core.recording.json_fields import Fields
+from kroma_core.recording.layout import APPLICATION_ID, COUNTED, SCHEMA_VERSION, TABLES, join, pack
+from kroma_core.recording.problems import l1_block_name, l2_block_name, refuse
+from kroma_core.recording.values import About, ExpectedBlock, SafeAfter, StoredBlob, TimelineStep
+from kroma_core.types import Hash32
+
+_PRAGMAS = f"""
+PRAGMA application_id = {APPLICATION_ID};
+PRAGMA user_version = {SCHEMA_VERSION};
+PRAGMA journal_mode = OFF;
+PRAGMA synchronous = OFF;
+PRAGMA locking_mode = EXCLUSIVE;
+PRAGMA cache_size = -65536;
+"""
+"""No journal: a partial file is thrown away, never repaired."""
+
+
+class RecordingWriter:
+    """Writes one recording; a context manager. Without `finish` (or after an error) nothing remains.
+
+    `check = False` skips the comparison of blocks with their roots, for blocks that the caller just verified.
+    Every method raises `RecordingError`, a full disk included.
+    """
+
+    def __init__(
+        self,
+        path: Path | str,
+        *,
+        rollup_config: Mapping[str, Any],
+        l1_chain_config: Mapping[str, Any] | None = None,
+        l2_genesis: Mapping[str, Any] | None = None,
+        about: About | None = None,
+        check: bool = True,
+        overwrite: bool = False,
+    ) -> None:
+        self.path = Path(path)
+        self.partial = self.path.with_name(self.path.name + ".partial")
+        self.check = check
+        if self.path.exists() and not overwrite:
+            raise refuse(self.path, "file", "name", expected="a new file", got="an existing one")
+        self._steps = self._expected_steps = 0
+        with self._writing("file"):
+            self.partial.unlink(missing_ok=True)
+            self._connection = sqlite3.connect(self.partial, isolation_level=None)
+        try:
+            with self._writing("file"):
+                self._connection.executescript(_PRAGMAS + TABLES)
+                self._connection.execute("BEGIN")
+            self._add_section("about", attrs.asdict(about or About()))
+            self._add_section("rollup_config", rollup_config)
+            for name, value in (("l1_chain_config", l1_chain_config), ("l2_genesis", l2_genesis)):
+                if value is not None:
+                    self._add_section(name, value)
+        except BaseException:
+            self.discard()
+            raise
+
+    def add_block(self, header: bytes, transactions: Sequence[bytes], receipts: Sequence[bytes]) -> Hash32:
+        """Record an L1 block of any branch; returns its hash. The order of calls is kept; a block comes once."""
+        block_hash = keccak256(header)
+        try:
+            decoded = Header.decode(header)
+        except DecodeError as error:
+            raise refuse(self.path, f"L1 block 0x{block_hash.hex()}", "header", expected="RLP", got=error) from error
+        part = l1_block_name(decoded.number, block_hash)
+        if self.check:
+            for field, root, items in (
+                ("transactions root", decoded.transactions_root, transactions),
+                ("receipts root", decoded.receipts_root, receipts),
+            ):
+                if (got := ordered_root(items)) != root:
+                    raise refuse(self.path, part, field, expected=root, got=got)
+        transaction_list, receipt_list = join(transactions), join(receipts)
+        self._insert(
+            part,
+            "INSERT INTO l1_block (hash, number, parent_hash, header, transactions_size, transactions, receipts_size,"
+            " receipts) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            block_hash,
+            decoded.number,
+            decoded.parent_hash,
+            header,
+            len(transaction_list),
+            pack(transaction_list),
+            len(receipt_list),
+            pack(receipt_list),
+        )
+        return block_hash
+
+    def add_blob(self, data: bytes) -> Hash32:
+        """Record a blob of 131 072 bytes with its commitment and proof; returns its versioned hash."""
+        try:
+            commitment = commitment_of(data)
+            versioned_hash = versioned_hash_of(commitment)
+            proof = proof_of(data, commitment)
+        except DecodeError as error:
+            raise refuse(self.path, "blob", "data", expected="field elements", got=error) from error
+        self.add_proven_blob(StoredBlob(versioned_hash=versioned_hash, data=data, commitment=commitment, proof=proof))
+        return versioned_hash
+
+    def add_proven_blob(self, blob: StoredBlob) -> None:
+        """Record a blob whose commitment and proof the caller has checked."""
+        self._insert(
+            f"blob 0x{blob.versioned_hash.hex()}",
+            "INSERT INTO blob (versioned_hash, commitment, proof, data) VALUES (?, ?, ?, ?)",
+            blob.versioned_hash,
+            blob.commitment,
+            blob.proof,
+            pack(blob.data),
+        )
+
+    def add_step(self, step: TimelineStep) -> None:
+        """Record the L1 heads that were seen next."""
+        query = "INSERT INTO step (position, unsafe, safe, finalized) VALUES (?, ?, ?, ?)"
+        self._insert(f"timeline step {self._steps}", query, self._steps, step.unsafe, step.safe, step.finalized)
+        self._steps += 1
+
+    def add_expected_block(self, block: ExpectedBlock | Mapping[str, Any]) -> None:
+        """Record a block of the expected chain, as a value or as the JSON object of the formats."""
+        item = block_object(block) if isinstance(block, ExpectedBlock) else dict(block)
+        known = expected_block(Fields.of(item, file=self.path, part="expected block"))
+        size, data = _packed(item)
+        self._insert(
+            l2_block_name(known.number),
+            "INSERT INTO expected_block (number, hash, parent_hash, size, data) VALUES (?, ?, ?, ?, ?)",
+            known.number,
+            known.hash,
+            known.payload.parent_hash,
+            size,
+            data,
+        )
+
+    def add_safe_after(self, safe: SafeAfter) -> None:
+        """Record the safe head after the next timeline step; call once per step, in order."""
+        self._insert(
+            f"expected step {self._expected_steps}",
+            "INSERT INTO expected_step (position, l1_head, safe_hash, safe_number, derived_hash, derived_number)"
+            " VALUES (?, ?, ?, ?, ?, ?)",
+            self._expected_steps,
+            safe.l1_head,
+            safe.safe_l2.hash,
+            safe.safe_l2.number,
+            None if safe.derived_l1 is None else safe.derived_l1.hash,
+            None if safe.derived_l1 is None else safe.derived_l1.number,
+        )
+        self._expected_steps += 1
+
+    def add_output(self, output: Mapping[str, Any]) -> None:
+        """Record an answer of `optimism_outputAtBlock`, as its JSON object."""
+        known = expected_output(Fields.of(dict(output), file=self.path, part="expected output"))
+        size, data = _packed(output)
+        query = "INSERT INTO expected_output (number, size, data) VALUES (?, ?, ?)"
+        self._insert(f"expected output {known.number}", query, known.number, size, data)
+
+    def finish(self) -> None:
+        """Check that blocks link and heads are there, then give the file its name."""
+        self._check_tree()
+        with self._writing("file"):
+            counts = {
+                table: self._connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in COUNTED
+            }
+        self._add_section("contents", counts)
+        with self._writing("file"):
+            self._connection.execute("COMMIT")
+            self._connection.close()
+            with self.partial.open("rb") as file:
+                os.fsync(file.fileno())
+            self.partial.replace(self.path)
+            folder = os.open(self.path.parent, os.O_RDONLY)
+            try:
+                os.fsync(folder)
+            finally:
+                os.close(folder)
+
+    def discard(self) -> None:
+        """Drop what was written so far."""
+        self._connection.close()
+        with contextlib.suppress(OSError):
+            self.partial.unlink(missing_ok=True)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.discard()
+
+    def _check_tree(self) -> None:
+        with self._writing("file"):
+            orphan = self._connection.execute(
+                "SELECT number, parent_hash FROM l1_block AS block WHERE number > (SELECT min(number) FROM l1_block)"
+                " AND NOT EXISTS (SELECT 1 FROM l1_block AS parent WHERE parent.hash = block.parent_hash) LIMIT 1"
+            ).fetchone()
+            headless = self._connection.execute(
+                "SELECT position, head FROM (SELECT position, unsafe AS head FROM step UNION ALL SELECT position, safe"
+                " FROM step UNION ALL SELECT position, finalized FROM step) WHERE head IS NOT NULL AND NOT EXISTS"
+                " (SELECT 1 FROM l1_block WHERE l1_block.hash = head) LIMIT 1"
+            ).fetchone()
+        if orphan is not None:
+            part = l1_block_name(orphan[0] - 1, orphan[1])
+            raise refuse(self.path, part, "block", expected="in the recording", got="missing")
+        if headless is not None:
+            part = f"timeline step {headless[0]}"
+            raise refuse(self.path, part, "heads", expected="recorded L1 blocks", got=headless[1])
+        if self._expected_steps not in (0, self._steps):
+            raise refuse(self.path, "expected steps", "count", expected=self._steps, got=self._expected_steps)
+
+    def _add_section(self, name: str, value: Mapping[str, Any]) -> None:
+        text = _text(value)
+        query = "INSERT INTO section (name, size, sha256, data) VALUES (?, ?, ?, ?)"
+        self._insert(f"section {name}", query, name, len(text), hashlib.sha256(text).digest(), pack(text))
+
+    def _insert(self, part: str, query: str, *values: object) -> None:
+        with self._writing(part):
+            self._connection.execute(query, values)
+
+    @contextlib.contextmanager
+    def _writing(self, part: str) -> Iterator[None]:
+        """What the disk or the database refuses, told as a problem of the file being written."""
+        try:
+            yield
+        except sqlite3.IntegrityError as error:
+            raise refuse(self.path, part, "row", expected="each once, complete", got=error) from error
+        except (sqlite3.Error, OSError) as error:
+            raise refuse(self.path, part, "write", expected="room and permission to write", got=error) from error
+
+
+def _text(value: Mapping[str, Any]) -> bytes:
+    return json.dumps(value, separators=(",", ":"), allow_nan=False).encode()
+
+
+def _packed(value: Mapping[str, Any]) -> tuple[int, bytes]:
+    text = _text(value)
+    return len(text), pack(text)

@@ -1,0 +1,1 @@
+"""Batcher data in call data: the data source `calldata`."""
