@@ -71,6 +71,17 @@ def check_blob_proof(blob: bytes, commitment: bytes, proof: bytes, versioned_has
         raise DecodeError("blob: the proof does not hold for this blob and commitment")
 
 
+def point_holds(commitment: bytes, z: bytes, y: bytes, proof: bytes) -> bool:
+    """Whether the committed polynomial has the value `y` at `z` (32 bytes each). Raises `DecodeError` if malformed."""
+    import ckzg
+
+    try:
+        holds: bool = ckzg.verify_kzg_proof(commitment, z, y, proof, _setup())
+    except (RuntimeError, ValueError) as error:
+        raise DecodeError("point of a blob: commitment, point or proof is malformed") from error
+    return holds
+
+
 def _expect_size(blob: bytes) -> None:
     if len(blob) != BLOB_SIZE:
         raise DecodeError(f"blob: expected {BLOB_SIZE} bytes, got {len(blob)}")
