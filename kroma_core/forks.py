@@ -322,6 +322,9 @@ KROMA_FORKS: Mapping[Fork, Change] = {
     Fork.FJORD: _SHARED[Fork.FJORD],
 }
 
+ROLLUP_NODE_ONLY = frozenset({Fork.DELTA, Fork.PECTRA_BLOB_SCHEDULE})
+"""Upgrades that change nothing in an engine, so that an engine's chain config does not name them."""
+
 _OPTIONAL = frozenset({Fork.PECTRA_BLOB_SCHEDULE})
 _ORDER_NOT_ENFORCED = frozenset({Fork.JOVIAN, Fork.KARST, Fork.LAGOON})
 _FIRST_BLOCK_EXTRA_DATA: Mapping[Fork, bytes] = {Fork.KROMA_MPT: b"BEDROCK"}
@@ -367,8 +370,22 @@ class Schedule:
         return self._steps[bisect_right(self._starts, time) - 1][1]
 
     def before(self, time: Timestamp) -> Rules:
-        """Rules of the block before the L2 block at `time`: an activation block still uses their L1 attributes."""
-        return self.at(max(time - self.block_time, 0))
+        """Rules of the block before the L2 block at `time`: an activation block still uses their L1 attributes.
+
+        Where there is no time for a block before, they are those at `time`.
+        """
+        return self.at(time - self.block_time if time >= self.block_time else time)
+
+    def reorders(self, old: Timestamp, new: Timestamp) -> bool:
+        """Whether the stages of derivation change to strict order between an L1 block at `old` and the next, at `new`.
+
+        The reference client changes its stages for the first fork alone of those that activate between the two: where
+        an earlier one comes with it, the old stages stay in use until derivation starts anew.
+        """
+        for fork in self.table:
+            if fork in self.times and old < self.times[fork] <= new:
+                return self.table[fork].rules.get("strict_order") is True
+        return False
 
     def active(self, fork: Fork, time: int) -> bool:
         """Whether `fork` is active at `time`; for configuration and upgrade transactions, not for rules."""

@@ -252,11 +252,11 @@ def _read_op_extra(fields: Fields) -> dict[str, Any]:
     if (constants := fields.value("chain_op_config")) is not None:
         extra["chain_op_config"] = constants
     if (alt_da := fields.optional_under("alt_da")) is not None:
-        extra["alt_da"] = _read_alt_da(alt_da)
+        extra["alt_da"] = read_alt_da(alt_da)
     return extra
 
 
-def _read_alt_da(fields: Fields) -> dict[str, Any]:
+def read_alt_da(fields: Fields) -> dict[str, Any]:
     """The alternative data-availability layer of a chain. Spec: experimental/alt-da.md."""
     challenge_contract = fields.data("da_challenge_contract_address", 20)
     commitments = fields.text("da_commitment_type")
