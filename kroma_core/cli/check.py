@@ -7,7 +7,6 @@ import os
 import sys
 from pathlib import Path
 
-from kroma_core.errors import ConfigError
 from kroma_core.node.plan import Plan, plan_profile
 from kroma_core.node.registry import discover
 
@@ -22,16 +21,13 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         epilog="exit code 1: there are problems, one line each",
     )
     command.add_argument("profile", type=Path, metavar="PROFILE.toml")
-    command.add_argument("--strict", action="store_true", help="warnings of the chain's configuration count as problems")
+    command.add_argument("--strict", action="store_true", help="warnings about the chain count as problems")
     command.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    plan = plan_profile(arguments.profile, discover(), os.environ)
-    warnings = plan.chain.rollup.warnings
-    if arguments.strict and warnings:
-        raise ConfigError(*warnings)
-    for warning in warnings:
+    plan = plan_profile(arguments.profile, discover(), os.environ, strict=arguments.strict)
+    for warning in plan.chain.warnings:
         print(f"kroma: warning: {warning}", file=sys.stderr)
     print(f"{arguments.profile}: ok")
     print(summary(plan))

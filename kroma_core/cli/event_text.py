@@ -41,8 +41,8 @@ def sentence(event: Event) -> str:
             return f"{event.subject} {event.name}{where}: {event.outcome}, {explain(event)}"
         case ChannelRead():
             return (
-                f"channel {event.channel_id.hex()}: {event.frames} frames, {event.compressed} bytes {event.compression}, "
-                f"{event.decompressed} bytes read, {event.batches} batches"
+                f"channel {event.channel_id.hex()}: {event.frames} frames, {event.compression}, "
+                f"{event.compressed} bytes, {event.decompressed} bytes read, {event.batches} batches"
             )
         case L1Traversed(block=block):
             return f"L1 block {block.id}"
@@ -68,7 +68,7 @@ def sentence(event: Event) -> str:
 def explain(verdict: Verdict) -> str:
     """Why, by which rule, and the numbers that were compared."""
     numbers = ", ".join(f"{name} {_shown(value)}" for name, value in verdict.numbers)
-    reason = str(verdict.reason.value).replace("_", " ").replace("-", " ")
+    reason = verdict.reason.value
     return f"{reason}{f' ({numbers})' if numbers else ''} [{verdict.rule}]"
 
 

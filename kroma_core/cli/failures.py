@@ -29,7 +29,7 @@ def is_broken_pipe(error: BaseException) -> bool:
 
 
 def is_foreseen(error: BaseException) -> bool:
-    """Whether everything that happened is of the kinds that this project raises on purpose, or the system's refusals."""
+    """Whether everything that happened is raised on purpose here, or is a refusal of the operating system."""
     return all(isinstance(leaf, KromaError | OSError) for leaf in leaves(error))
 
 

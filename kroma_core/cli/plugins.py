@@ -8,6 +8,8 @@ import sys
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+import attrs
+
 from kroma_core.errors import ConfigError
 from kroma_core.node.registry import InstalledOffer, Registry, discover, incompatibility
 from kroma_core.node.setting_docs import describe
@@ -55,7 +57,7 @@ def run_info(arguments: argparse.Namespace) -> int:
     if not found:
         kinds = ", ".join(dict.fromkeys(installed.offer.kind for installed in registry.offers)) or "nothing"
         raise ConfigError(
-            f"no installed plugin offers {arguments.kind!r}; installed: {kinds}", *(str(item) for item in registry.broken)
+            f"no installed plugin offers {arguments.kind!r}; installed: {kinds}", *map(str, registry.broken)
         )
     if arguments.json:
         print(json.dumps([_offer_json(installed) for installed in found], indent=2))
@@ -66,7 +68,7 @@ def run_info(arguments: argparse.Namespace) -> int:
 
 def _complaints(registry: Registry) -> list[str]:
     wrong = [incompatibility(installed) for installed in registry.offers]
-    return [*(str(item) for item in registry.broken), *registry.problems, *(text for text in wrong if text is not None)]
+    return [*map(str, registry.broken), *registry.problems, *(text for text in wrong if text is not None)]
 
 
 def _row(installed: InstalledOffer) -> tuple[str, ...]:
@@ -111,9 +113,7 @@ def _listed(names: Iterable[str]) -> str:
 def _registry_json(registry: Registry) -> dict[str, Any]:
     return {
         "offers": [_offer_json(installed) for installed in registry.offers],
-        "broken": [
-            {"distribution": item.distribution, "version": item.version, "error": item.error} for item in registry.broken
-        ],
+        "broken": [attrs.asdict(item) for item in registry.broken],
         "problems": list(registry.problems),
     }
 

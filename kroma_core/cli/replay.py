@@ -12,12 +12,13 @@ from typing import Any
 
 from kroma_core.cli.failures import describe, is_foreseen
 from kroma_core.cli.progress import Advance, bar
+from kroma_core.cli.replaying import replay_of
 from kroma_core.cli.stopping import run_until_signal
 from kroma_core.errors import KromaError
 from kroma_core.node.assemble import assemble
 from kroma_core.node.plan import Plan, plan_replay
 from kroma_core.node.registry import Registry, discover
-from kroma_core.node.replay import Progress, Replay, ReplayResult
+from kroma_core.node.replay import Progress, ReplayResult
 from kroma_core.recording import open_recording
 
 
@@ -30,7 +31,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         "first difference with block, field, expected, got. The parts never see what is expected.",
         epilog="exit code 1: a file differs or cannot be replayed",
     )
-    command.add_argument("files", nargs="+", type=Path, metavar="FILE", help="recordings (chain-vector/1, or our own format)")
+    command.add_argument("files", nargs="+", type=Path, metavar="FILE", help="recordings, of either format")
     command.add_argument(
         "--profile",
         type=Path,
@@ -73,24 +74,14 @@ def _replay_one(path: Path, profile: Path | None, registry: Registry, *, as_json
 
 
 async def replay_plan(path: Path, plan: Plan, advance: Advance) -> ReplayResult:
-    """Open the parts of a plan and replay a recording with them."""
+    """Open the parts of a plan, replay a recording with them, and compare."""
 
     def on_progress(progress: Progress) -> None:
         advance(progress.blocks, progress.blocks_in_all)
 
     with open_recording(path) as recording:
         async with assemble(plan) as parts:
-            replay = Replay(
-                config=plan.chain,
-                l1=parts.l1,
-                data=parts.data,
-                engine=parts.engine,
-                steps_in_all=recording.step_count,
-                expected=recording.expected,
-                emit=parts.emit,
-                on_progress=on_progress,
-            )
-            return await replay.run()
+            return await replay_of(recording, plan, parts, expected=recording.expected, on_progress=on_progress).run()
 
 
 def _as_text(path: Path, plan: Plan, result: ReplayResult) -> str:
@@ -107,7 +98,7 @@ def _as_text(path: Path, plan: Plan, result: ReplayResult) -> str:
 
 def _scope(plan: Plan) -> str:
     """What a replay without execution has compared."""
-    return "attributes only (ZK-trie era)" if plan.begins_with_zk_trie else "attributes only (the engine plays recordings)"
+    return f"attributes only ({'ZK-trie era' if plan.begins_with_zk_trie else 'the engine plays recordings'})"
 
 
 def _as_json(path: Path, plan: Plan, result: ReplayResult) -> dict[str, Any]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import typing
 from collections.abc import Iterator, Mapping, Sequence
-from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import Any
 
@@ -81,30 +80,39 @@ class Plan:
         return _zk_trie(self.chain)
 
 
-def plan_profile(path: Path, registry: Registry, environment: Mapping[str, str]) -> Plan:
-    """The plan of a profile file. Raises `ConfigError` with every problem of it."""
+def plan_profile(path: Path, registry: Registry, environment: Mapping[str, str], *, strict: bool = False) -> Plan:
+    """The plan of a profile file. Raises `ConfigError` with every problem of it.
+
+    With `strict`, what is only odd about the chain's files is a problem too.
+    """
     problems: list[str] = list(registry.problems)
     profile = read_profile(path, environment, problems)
     if profile.chain is None:
         problems.append(f"{path}: [chain]: missing; name a built-in chain, a rollup file or a recording")
         chain = None
     else:
-        chain = chain_of_table(profile.chain, f"{path}: [chain]", problems)
+        chain = chain_of_table(profile.chain, f"{path}: [chain]", problems, strict=strict)
     return _plan(profile, chain, registry, problems)
 
 
 def plan_replay(
-    recording: Path, profile: Path | None, registry: Registry, environment: Mapping[str, str], data_dir: Path
+    recording: Path,
+    profile: Path | None,
+    registry: Registry,
+    environment: Mapping[str, str],
+    data_dir: Path,
+    *,
+    without_execution: bool = False,
 ) -> Plan:
     """The plan that derives and executes a recording with the parts of a profile, or with those that fit.
 
     The chain, L1 and blobs are the recording's; every setting of type `RecordingFile` is set to it. Where the profile
-    names no engine, one that executes is taken; in the ZK-trie era, which no engine executes, one that plays
-    recordings. Where it names no data sources, all that are installed are.
+    names no engine, one that executes is taken; `without_execution`, and in the ZK-trie era, which no engine executes,
+    one that plays recordings. Where it names no data sources, all that are installed are.
     """
     problems: list[str] = list(registry.problems)
     given = read_profile(profile, environment, problems) if profile is not None else empty_profile(environment)
-    chain = chain_of_recording(recording, str(recording), problems)
+    chain = chain_of_recording(recording, problems)
     parts = dict(given.parts)
     for role in (Role.L1, Role.BLOBS):
         parts[role] = _playing(role, parts.get(role, ()), registry, problems)
@@ -112,11 +120,11 @@ def plan_replay(
         free = [found for found in registry.of_role(Role.DATA) if not _mandatory(found)]
         parts[Role.DATA] = tuple(_table_for(found) for found in free)
     if Role.ENGINE not in parts and chain is not None:
-        zk_trie = _zk_trie(chain)
+        plays = without_execution or _zk_trie(chain)
         fitting = [
             found
             for found in registry.of_role(Role.ENGINE)
-            if (_plays(found) if zk_trie else Capability.EXECUTES in found.offer.capabilities)
+            if (_plays(found) if plays else Capability.EXECUTES in found.offer.capabilities)
         ]
         parts[Role.ENGINE] = _only(Role.ENGINE, fitting, registry, "that can replay it", problems)
     node = attrs.evolve(given.node, data_dir=data_dir, stop_after=None)
@@ -145,14 +153,12 @@ def _plan(profile: Profile, chain: ChainConfig | None, registry: Registry, probl
     problems += _unmet(chosen)
     parts: list[PlannedPart] = []
     for table, found in chosen:
-        settings = profile.reader.read(table.settings, found.offer.config, table.place, problems)
+        settings: Any = profile.reader.read(table.settings, found.offer.config, table.place, problems)
         if settings is not None and chain is not None:
             problems += [f"{table.place}: {problem}" for problem in found.offer.check(settings, chain)]
-        folder = data_dir / found.role / found.offer.kind
-        same = sum(part.data_dir == folder or part.data_dir.name.startswith(f"{folder.name}-") for part in parts)
-        if same:
-            folder = folder.with_name(f"{folder.name}-{same + 1}")
-        parts.append(PlannedPart(installed=found, settings=settings, data_dir=folder))
+        same = sum(part.installed is found for part in parts)
+        folder = found.offer.kind + (f"-{same + 1}" if same else "")
+        parts.append(PlannedPart(installed=found, settings=settings, data_dir=data_dir / found.role / folder))
     problems += _clashing_ports(parts)
     ordered = _in_opening_order(parts, problems)
     if problems or chain is None:
@@ -291,18 +297,17 @@ def _ports(settings: Any) -> Iterator[tuple[str, int]]:
 
 
 def _in_opening_order(parts: Sequence[PlannedPart], problems: list[str]) -> list[PlannedPart]:
-    graph: dict[Role, set[Role]] = {role: set() for role in _ORDER}
+    needed: dict[Role, set[Role]] = {role: set() for role in _ORDER}
     for part in parts:
-        graph[part.role] |= set(part.installed.offer.requires)
-    sorter = TopologicalSorter(graph)
-    try:
-        sorter.prepare()
-    except CycleError as error:
-        problems.append(f"these roles require each other: {' -> '.join(error.args[1])}")
-        return []
+        needed[part.role] |= set(part.installed.offer.requires)
     roles: list[Role] = []
-    while sorter.is_active():
-        ready = sorted(sorter.get_ready(), key=_ORDER.index)
-        roles += ready
-        sorter.done(*ready)
+    waiting = list(_ORDER)
+    while waiting:
+        ready = next((role for role in waiting if needed[role] <= set(roles)), None)
+        if ready is None:
+            circle = [role for role in waiting if needed[role]]
+            problems.append(f"these roles require each other: {', '.join(circle)}")
+            return []
+        waiting.remove(ready)
+        roles.append(ready)
     return sorted(parts, key=lambda part: roles.index(part.role))

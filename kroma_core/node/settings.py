@@ -162,7 +162,7 @@ def _member(value: Any, wanted: type[enum.Enum]) -> enum.Enum:
     for member in wanted:
         if member.value == value:
             return member
-    raise SettingError(f"expected one of {', '.join(choices)}, got {shown(value)}{_suggestion(value, choices)}")
+    raise SettingError(f"expected one of {', '.join(choices)}, got {shown(value)}{suggestion(value, choices)}")
 
 
 def _is_table(wanted: Any) -> bool:
@@ -231,14 +231,15 @@ def shown(value: Any) -> str:
             return str(value)
 
 
-def _suggestion(word: object, known: Sequence[str]) -> str:
+def suggestion(word: object, known: Sequence[str]) -> str:
+    """What to add to a message about a word that is not one of the known ones: the closest of them, if one is."""
     close = difflib.get_close_matches(str(word), known, n=1)
     return f'; did you mean "{close[0]}"?' if close else ""
 
 
 def unknown_key(key: str, known: Sequence[str]) -> str:
     """What to say of a key that nothing understands."""
-    return f"{key}: unknown key{_suggestion(key, known) or _choices(known)}"
+    return f"{key}: unknown key{suggestion(key, known) or _choices(known)}"
 
 
 def _choices(known: Sequence[str]) -> str:

@@ -10,7 +10,18 @@ from typing import Any
 
 import attrs
 
-from kroma_core.api import AnyOffer, Capability, InputFile, Offer, PluginContext, Port, Role, Secret, hookimpl
+from kroma_core.api import (
+    AnyOffer,
+    Capability,
+    InputFile,
+    Offer,
+    PluginContext,
+    Port,
+    RecordingFile,
+    Role,
+    Secret,
+    hookimpl,
+)
 
 Journal = list[str]
 
@@ -45,7 +56,7 @@ class ManySettings:
 
 @attrs.frozen(kw_only=True)
 class RecordingSettings:
-    recording: InputFile
+    recording: RecordingFile
     """The recording to play."""
 
 

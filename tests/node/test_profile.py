@@ -74,7 +74,7 @@ def test_every_problem_is_found_at_once(tmp_path: Path) -> None:
         'p.toml: [node] log_levle: unknown key; did you mean "log_level"?',
         "p.toml: data: there may be several, so write [[data]] for each",
         "p.toml: [engine] kind: expected text, got 5",
-        'p.toml: [engine] needs: item 1: expected one of executes, state-queries, proofs, tx-pool, stateless, '
+        "p.toml: [engine] needs: item 1: expected one of executes, state-queries, proofs, tx-pool, stateless, "
         'migration, timeline, expectations, publishes, got the text "executs"; did you mean "executes"?',
     ]
 
@@ -99,7 +99,7 @@ def test_shadows_are_refused_as_not_available_yet(tmp_path: Path) -> None:
 def test_what_is_not_toml_is_refused_with_the_files_name(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "p.toml"
     path.write_bytes(content)
-    with pytest.raises(ConfigError, match="p.toml: "):
+    with pytest.raises(ConfigError, match=r"p\.toml: "):
         read_profile(path, {}, [])
 
 

@@ -15,7 +15,9 @@ from tests.node.sample_parts import Colour, ManySettings
 PLACE = "p.toml: [engine]"
 
 
-def read(table: dict[str, Any], base: Path = Path("/base"), **environment: str) -> tuple[ManySettings | None, list[str]]:
+def read(
+    table: dict[str, Any], base: Path = Path("/base"), **environment: str
+) -> tuple[ManySettings | None, list[str]]:
     problems: list[str] = []
     reader = SettingsReader(base=base, environment=environment)
     return reader.read(table, ManySettings, PLACE, problems), problems
@@ -105,9 +107,7 @@ def test_text_from_the_environment_takes_the_type_of_its_setting() -> None:
     }
     settings, problems = read(table)
     assert problems == []
-    assert settings == ManySettings(
-        store=Path("/base/true"), count=7, loud=True, words=("a",), colour=Colour.GREEN
-    )
+    assert settings == ManySettings(store=Path("/base/true"), count=7, loud=True, words=("a",), colour=Colour.GREEN)
 
 
 def test_a_wrong_value_from_the_environment_names_its_variable() -> None:

@@ -1,0 +1,68 @@
+"""Which chain a node follows: a built-in one, files, or what a recording carries."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from kroma_core.chain.builtin import builtin_names
+from kroma_core.chain.config import ChainConfig
+from kroma_core.chain.load import chain_from_json, load_chain
+from kroma_core.errors import ConfigError
+from kroma_core.node.profile import ChainTable
+from kroma_core.node.settings import suggestion
+from kroma_core.recording import RecordingError, open_recording
+
+
+def chain_of_table(table: ChainTable, place: str, problems: list[str], *, strict: bool = False) -> ChainConfig | None:
+    """The chain that a profile's table means; None where there is a problem, which is appended.
+
+    With `strict`, what is only odd about its files is a problem too.
+    """
+    named = [name for name in ("name", "rollup", "recording") if getattr(table, name) is not None]
+    if len(named) != 1:
+        given = " and ".join(named) if named else "none of them"
+        problems.append(f"{place}: needs exactly one of name, rollup, recording; it has {given}")
+        return None
+    if table.recording is not None:
+        if table.genesis is not None or table.l1 is not None:
+            problems.append(
+                f"{place}: a recording has its own genesis and L1 configuration: leave them out"
+            )
+        return chain_of_recording(table.recording, problems, strict=strict)
+    if table.name is not None and table.name not in builtin_names():
+        known = ", ".join(builtin_names())
+        problems.append(
+            f"{place} name: no chain {table.name!r} is built in; there are {known}"
+            f"{suggestion(table.name, builtin_names())}"
+        )
+        return None
+    rollup = table.name or table.rollup
+    assert rollup is not None
+    return _attempt(lambda: load_chain(rollup, table.genesis, table.l1, strict=strict), problems)
+
+
+def chain_of_recording(path: Path, problems: list[str], *, strict: bool = False) -> ChainConfig | None:
+    """The chain whose configuration a recording carries; None where there is a problem, which is appended."""
+
+    def read() -> ChainConfig:
+        with open_recording(path) as recording:
+            return chain_from_json(
+                recording.rollup_config,
+                recording.l2_genesis,
+                recording.l1_chain_config,
+                source=str(path),
+                strict=strict,
+            )
+
+    return _attempt(read, problems)
+
+
+def _attempt(read: Callable[[], ChainConfig], problems: list[str]) -> ChainConfig | None:
+    try:
+        return read()
+    except ConfigError as error:
+        problems += error.problems
+    except RecordingError as error:
+        problems.append(str(error))
+    return None

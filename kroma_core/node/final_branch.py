@@ -1,0 +1,57 @@
+"""A recorded L1 without its reorgs: for engines that know the blocks of the final chain only.
+
+The heads on branches that were abandoned later are left out; everything else is the source's own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import attrs
+
+from kroma_core.api import L1Source
+from kroma_core.l1 import L1Block, L1Heads, L1Label, L1Receipts
+from kroma_core.recording import Recording
+from kroma_core.types import Hash32, L1Number, L1Ref
+
+
+def abandoned_steps(recording: Recording) -> frozenset[int]:
+    """The steps of a timeline whose head is not an ancestor of the last step's (nor that head itself)."""
+    heads = [recording.step(step).unsafe for step in range(recording.step_count)]
+    if not heads:
+        return frozenset()
+    wanted = set(heads)
+    found: set[Hash32] = set()
+    link = recording.link(heads[-1])
+    while link is not None and len(found) < len(wanted):
+        if link.hash in wanted:
+            found.add(link.hash)
+        link = recording.link(link.parent_hash)
+    return frozenset(step for step, head in enumerate(heads) if head not in found)
+
+
+@attrs.frozen(kw_only=True)
+class FinalBranch:
+    """An L1 source that skips some of another one's heads, counted from 0."""
+
+    source: L1Source
+    skipped: frozenset[int]
+
+    async def head(self, label: L1Label) -> L1Ref:
+        return await self.source.head(label)
+
+    async def ref(self, block: L1Number | Hash32) -> L1Ref:
+        return await self.source.ref(block)
+
+    async def block(self, block_hash: Hash32) -> L1Block:
+        return await self.source.block(block_hash)
+
+    async def receipts(self, block_hash: Hash32) -> L1Receipts:
+        return await self.source.receipts(block_hash)
+
+    async def subscribe(self) -> AsyncIterator[L1Heads]:
+        step = 0
+        async for heads in self.source.subscribe():
+            if step not in self.skipped:
+                yield heads
+            step += 1
