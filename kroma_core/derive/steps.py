@@ -1,8 +1,8 @@
 """What the derivation machine asks of its driver and hands to it.
 
 `Derivation.next_event()` returns one of these or an event to observe (`kroma_core.events`). After `NeedL1`, `NeedData`,
-`NeedL2Block` the machine waits for the matching `feed_*`; after `Derived` for `confirm` or `reject`. Asking again before
-that returns the same step.
+`NeedL2Block` the machine waits for the matching `feed_*`; after `Derived` for `confirm` or `reject`. Asking again
+before that returns the same step.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class NeedL1:
 
 @attrs.frozen(kw_only=True)
 class NeedData:
-    """The batcher data of these transactions of one L1 block. Answer `feed_data`, one tuple of inputs per transaction."""
+    """The batcher data of these transactions of one L1 block. Answer `feed_data`: a tuple of inputs per transaction."""
 
     block: L1Ref
     transactions: tuple[InboxTransaction, ...]
