@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from types import TracebackType
 from typing import Any
 
 import attrs
@@ -55,7 +56,7 @@ async def assemble(
     async with AsyncExitStack() as stack:
         stack.enter_context(claimed(plan.data_dir, plan.chain))
         for part in plan.parts:
-            opened[part.role].append(await stack.enter_async_context(_opened(part, plan, opened, broadcast, clock)))
+            opened[part.role].append(await _open(part, plan, opened, broadcast, clock, stack))
             if part.role is Role.OBSERVE:
                 broadcast.attach(part.name, opened[part.role][-1])
                 stack.callback(broadcast.detach, part.name)
@@ -70,34 +71,45 @@ async def assemble(
         )
 
 
-@asynccontextmanager
-async def _opened(
-    part: PlannedPart, plan: Plan, opened: Mapping[Role, list[Any]], broadcast: Broadcast, clock: Clock
-) -> AsyncIterator[Any]:
+async def _open(
+    part: PlannedPart,
+    plan: Plan,
+    opened: Mapping[Role, list[Any]],
+    broadcast: Broadcast,
+    clock: Clock,
+    stack: AsyncExitStack,
+) -> Any:
+    """The part, opened; it is closed with `stack`."""
     offer = part.installed.offer
     required = {role.value: tuple(opened[role]) if role in MANY else opened[role][0] for role in offer.requires}
-    with _named(f"while opening {part}"):
+    with _Noted(f"while opening {part}"):
         part.data_dir.mkdir(parents=True, exist_ok=True)
         context = PluginContext(chain=plan.chain, data_dir=part.data_dir, clock=clock, emit=broadcast)
         manager = offer.open(part.settings, context, **required)
         value = await manager.__aenter__()
-    try:
-        yield value
-    except BaseException as error:
-        with _named(f"while closing {part}", unless=error):
-            if not await manager.__aexit__(type(error), error, error.__traceback__):
-                raise
-    else:
-        with _named(f"while closing {part}"):
-            await manager.__aexit__(None, None, None)
+
+    async def close(
+        kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool | None:
+        with _Noted(f"while closing {part}", unless=error):
+            return await manager.__aexit__(kind, error, trace)
+
+    stack.push_async_exit(close)
+    return value
 
 
-@contextmanager
-def _named(action: str, unless: BaseException | None = None) -> Iterator[None]:
-    """Add a note to what is raised inside, so that a message can say which part it was."""
-    try:
-        yield
-    except BaseException as error:
-        if error is not unless:
-            error.add_note(action)
-        raise
+@attrs.frozen
+class _Noted:
+    """Adds a note to what is raised inside, so that a message can say which part it was."""
+
+    note: str
+    unless: BaseException | None = None
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is not None and error is not self.unless:
+            error.add_note(self.note)
