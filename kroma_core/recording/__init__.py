@@ -20,11 +20,12 @@ from kroma_core.recording.values import (
     StoredLink,
     TimelineStep,
 )
+from kroma_core.recording.verification import verify
 from kroma_core.recording.verified import VerifiedReader
 from kroma_core.recording.writer import RecordingWriter
 
 __all__ = [
     "About", "Difference", "Expected", "ExpectedBlock", "ExpectedOutput", "Problem", "Recording", "RecordingError",
     "RecordingWriter", "SafeAfter", "StoredBlob", "StoredLink", "TimelineStep", "VerifiedReader", "differences",
-    "first_difference", "import_vector", "open_recording",
+    "first_difference", "import_vector", "open_recording", "verify",
 ]  # fmt: skip

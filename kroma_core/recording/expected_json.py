@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from kroma_core.codec.payloads import attributes_from_json, attributes_to_json, payload_from_json, payload_to_json
+from kroma_core.codec.receipts import DEPOSIT_TYPE, Receipt
 from kroma_core.errors import DecodeError
 from kroma_core.recording.json_fields import Fields
 from kroma_core.recording.problems import refuse
@@ -29,20 +30,33 @@ def expected_block(fields: Fields) -> ExpectedBlock:
         payload = payload_from_json(inner.object, beacon_root)
     except DecodeError as error:
         raise refuse(fields.file, fields.part, "payload", expected="an execution payload", got=error) from error
+    written = fields.data_list("receipts")
+    receipts = tuple([_root_form(raw, index, fields) for index, raw in enumerate(written)])
+    network = fields.data_list("receipts_marshal_binary") if "receipts_marshal_binary" in fields else None
     return ExpectedBlock(
         number=L2Number(fields.number("number")),
         hash=fields.data("hash", 32),
         attributes=attributes,
         payload=payload,
-        receipts=fields.data_list("receipts"),
+        receipts=receipts,
         batch=batch,
         derived_from=fields.block_id("derived_from"),
         l1_origin=fields.block_id("l1_origin"),
         sequence_number=fields.number("sequence_number"),
         gas_used=fields.quantities("gas_used") if "gas_used" in fields else None,
         header=fields.data("header") if "header" in fields else None,
-        network_receipts=(fields.data_list("receipts_marshal_binary") if "receipts_marshal_binary" in fields else None),
+        network_receipts=written if network is None and written != receipts else network,
     )
+
+
+def _root_form(raw: bytes, index: int, fields: Fields) -> bytes:
+    """The receipt as it enters the receipts root: files may hold a deposit's nonce where the root's form lacks it."""
+    if raw[:1] != bytes((DEPOSIT_TYPE,)):
+        return raw
+    try:
+        return Receipt.decode(raw).encode()
+    except DecodeError as error:
+        raise refuse(fields.file, fields.part, f"receipts[{index}]", expected="a receipt", got=error) from error
 
 
 def block_object(block: ExpectedBlock) -> dict[str, Any]:

@@ -19,11 +19,10 @@ class CassetteL1:
     Everything is read from a local file, a row at a time, on the caller's task.
     """
 
-    def __init__(self, recording: Recording, *, follow: bool = False, final_branch_only: bool = False) -> None:
+    def __init__(self, recording: Recording, *, follow: bool = False) -> None:
         self.recording = recording
         self.reader = VerifiedReader(recording)
         self._follow = follow
-        self._final_branch_only = final_branch_only
         self._position = 0
         self._heads = self.reader.heads(0) if recording.step_count else None
 
@@ -70,7 +69,8 @@ class CassetteL1:
             yield self._current()
             while self._position + 1 < self.recording.step_count:
                 await trio.lowlevel.checkpoint()
-                self._move_on()
+                self._heads = self.reader.heads(self._position + 1)
+                self._position += 1
                 yield self._current()
         if self._follow:
             await trio.sleep_forever()
@@ -79,13 +79,3 @@ class CassetteL1:
         if self._heads is None:
             raise NotFound(f"{self.recording.path}: the recording's timeline is empty")
         return self._heads
-
-    def _move_on(self) -> None:
-        heads = self.reader.heads(self._position + 1)
-        if not self._final_branch_only or self._is_final(heads.unsafe):
-            self._heads = heads
-        self._position += 1
-
-    def _is_final(self, head: L1Ref) -> bool:
-        last = self.reader.ref(self.recording.step(self.recording.step_count - 1).unsafe)
-        return head.number <= last.number and self.reader.canonical(last.hash, head.number) == head

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import enum
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
@@ -20,15 +19,6 @@ from kroma_core.api import (
 )
 
 
-class Branches(enum.StrEnum):
-    """Which steps of a recorded timeline are followed."""
-
-    ALL = "all"
-    """Every head as it was seen, reorgs included."""
-    FINAL = "final"
-    """At a head that a reorg abandoned later, stay at the last one before it that is on the final branch."""
-
-
 @attrs.frozen(kw_only=True)
 class CassetteSettings:
     """A recorded L1."""
@@ -37,8 +27,6 @@ class CassetteSettings:
     """The recording: the project's own format, or `chain-vector/1` (JSON, also xz-compressed)."""
     follow: bool = False
     """Stay after the last recorded head instead of ending."""
-    branches: Branches = Branches.ALL
-    """`final` goes with the `recorded` engine, which has no blocks of abandoned branches."""
 
 
 @attrs.frozen(kw_only=True)
@@ -63,7 +51,7 @@ async def open_l1(settings: CassetteSettings, context: PluginContext) -> AsyncIt
     from kroma_l1_cassette.l1_source import CassetteL1
 
     with open_recording(settings.path) as recording:
-        yield CassetteL1(recording, follow=settings.follow, final_branch_only=settings.branches is Branches.FINAL)
+        yield CassetteL1(recording, follow=settings.follow)
 
 
 @asynccontextmanager
