@@ -11,7 +11,7 @@ from typing import Any
 
 import attrs
 
-from kroma_core.codec.hexadecimal import data, data_list, fixed, quantity, to_data, to_quantity
+from kroma_core.codec.hexadecimal import data, data_list, fixed, quantity, shown, to_data, to_quantity
 from kroma_core.codec.keccak import keccak256
 from kroma_core.codec.rlp import encode_list
 from kroma_core.codec.withdrawals import encode_withdrawal, withdrawals_from_json, withdrawals_to_json
@@ -160,7 +160,7 @@ def _boolean(value: object, what: str) -> bool:
     if value is None:
         return False
     if not isinstance(value, bool):
-        raise DecodeError(f"{what}: expected true or false, got {value!r:.80}")
+        raise DecodeError(f"{what}: expected true or false, got {shown(value)}")
     return value
 
 
@@ -169,5 +169,5 @@ def _number(value: object, what: str) -> int | None:
     if value is None:
         return None
     if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < _U64:
-        raise DecodeError(f"{what}: expected a JSON number of 64 bits, got {value!r:.80}")
+        raise DecodeError(f"{what}: expected a JSON number of 64 bits, got {shown(value)}")
     return value

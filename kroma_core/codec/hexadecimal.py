@@ -15,12 +15,12 @@ _QUANTITY = re.compile(r"0[xX](0|[1-9a-fA-F][0-9a-fA-F]*)", re.ASCII)
 def quantity(value: object, what: str, bits: int = 64) -> int:
     """A non-negative integer of at most `bits` bits, without leading zeros."""
     if not isinstance(value, str) or not _QUANTITY.fullmatch(value):
-        raise DecodeError(f"{what}: expected a hexadecimal quantity, got {_shown(value)}")
+        raise DecodeError(f"{what}: expected a hexadecimal quantity, got {shown(value)}")
     if len(value) - 2 > (bits + 3) // 4:
-        raise DecodeError(f"{what}: expected at most {bits} bits, got {_shown(value)}")
+        raise DecodeError(f"{what}: expected at most {bits} bits, got {shown(value)}")
     number = int(value, 16)
     if number.bit_length() > bits:
-        raise DecodeError(f"{what}: expected at most {bits} bits, got {_shown(value)}")
+        raise DecodeError(f"{what}: expected at most {bits} bits, got {shown(value)}")
     return number
 
 
@@ -34,7 +34,7 @@ def data(value: object, what: str) -> bytes:
         else:
             if 2 * len(found) == len(value) - 2:  # fromhex skips white space
                 return found
-    raise DecodeError(f"{what}: expected bytes in hexadecimal, got {_shown(value)}")
+    raise DecodeError(f"{what}: expected bytes in hexadecimal, got {shown(value)}")
 
 
 def fixed(value: object, size: int, what: str) -> bytes:
@@ -48,7 +48,7 @@ def fixed(value: object, size: int, what: str) -> bytes:
 def data_list(value: object, what: str) -> tuple[bytes, ...]:
     """A list of bytes, such as raw transactions."""
     if not isinstance(value, list):
-        raise DecodeError(f"{what}: expected a list, got {_shown(value)}")
+        raise DecodeError(f"{what}: expected a list, got {shown(value)}")
     return tuple([data(item, what) for item in value])
 
 
@@ -60,6 +60,10 @@ def to_data(value: bytes) -> str:
     return "0x" + value.hex()
 
 
-def _shown(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 80 else f"{text[:60]}... ({len(text)} characters)"
+def shown(value: object) -> str:
+    """A JSON value for an error message: short, whatever the value is."""
+    if isinstance(value, str):
+        return repr(value) if len(value) <= 80 else f"{value[:60]!r}... ({len(value)} characters)"
+    if value is None or isinstance(value, bool | float) or (isinstance(value, int) and value.bit_length() <= 256):
+        return repr(value)
+    return f"a value of type {type(value).__name__}"

@@ -12,7 +12,7 @@ from typing import Any
 
 from kroma_core.codec.deposits import DepositTransaction
 from kroma_core.codec.headers import Header
-from kroma_core.codec.hexadecimal import data, fixed
+from kroma_core.codec.hexadecimal import data, fixed, shown
 from kroma_core.codec.receipts import Log, Receipt
 from kroma_core.codec.rlp import encode_bytes, encode_int, encode_list
 from kroma_core.codec.transactions import ACCESS_LIST, BLOB, DEPOSIT, DYNAMIC_FEE, LEGACY, SET_CODE
@@ -120,7 +120,7 @@ def _number(found: JsonObject, key: str) -> int:
             return int(value, 16)
         except ValueError:
             pass
-    raise DecodeError(f"{key}: expected a hexadecimal number of at most 1024 bits, got {value!r:.80}")
+    raise DecodeError(f"{key}: expected a hexadecimal number of at most 1024 bits, got {shown(value)}")
 
 
 def _optional_number(found: JsonObject, key: str) -> int | None:
