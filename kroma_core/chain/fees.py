@@ -23,6 +23,7 @@ _SIGNATURE_BYTES = 68
 _FASTLZ_INTERCEPT = -42_585_600
 _FASTLZ_COEFFICIENT = 836_500
 _MINIMUM_SIZE_SCALED = 100 * 10**6
+_REWARD_WHOLE = 10_000
 _ISTHMUS_L1_INFO_SIZE = 176
 _JOVIAN_L1_INFO_SIZE = 178
 _JOVIAN_L1_INFO_SELECTOR = bytes.fromhex("3db6be2b")
@@ -40,14 +41,17 @@ class L1FeeParameters:
     blob_base_fee_scalar: int = 0
 
     @classmethod
-    def from_storage(cls, slot: Callable[[int], int]) -> L1FeeParameters:
-        """As the L1Block contract keeps them; `slot` gives the word at a slot number."""
+    def from_storage(cls, slot: Callable[[int], int], *, blob_base_fee_slot: int = 7) -> L1FeeParameters:
+        """As the L1Block contract keeps them; `slot` gives the word at a slot number.
+
+        Kroma's contract of the ZK-trie era has the validator reward in slot 7 and the blob base fee in slot 8.
+        """
         scalars = slot(3)
         return cls(
             base_fee=slot(1),
             overhead=slot(5),
             scalar=slot(6),
-            blob_base_fee=slot(7),
+            blob_base_fee=slot(blob_base_fee_slot),
             base_fee_scalar=scalars >> 96 & 0xFFFF_FFFF,
             blob_base_fee_scalar=scalars >> 64 & 0xFFFF_FFFF,
         )
@@ -130,6 +134,16 @@ def operator_fee(gas: Gas, parameters: OperatorFeeParameters, formula: OperatorF
             return Wei(gas * parameters.scalar // 10**6 + parameters.constant)
         case OperatorFeeFormula.TIMES_HUNDRED:
             return Wei(gas * parameters.scalar * 100 + parameters.constant)
+
+
+def kroma_validator_reward(fee: Wei, scalar_word: int) -> Wei:
+    """The validators' share of a transaction's gas fee in Kroma's ZK-trie era; the rest is the protocol's.
+
+    `scalar_word` is the storage word of the reward scalar, in ten-thousandths: its low 64 bits count, and more than the
+    whole counts as nothing. Spec: kroma, validator.md, "Validator Reward".
+    """
+    scalar = scalar_word & 0xFFFF_FFFF_FFFF_FFFF
+    return Wei(fee * scalar // _REWARD_WHOLE) if scalar <= _REWARD_WHOLE else Wei(0)
 
 
 def da_footprint_gas_scalar(l1_info: bytes) -> int | None:
