@@ -17,7 +17,7 @@ How it is driven, one L1 block after the other (the first one is given to the co
 `next_batch` is asked once before the first input of a block: what is already there may have become readable, or too
 old, with the new block.
 
-Spec: derivation.md, "Channel Bank", "Batch Decoding"; holocene/derivation.md, "Frame Queue", "Channel Bank".
+Spec: derivation.md, "Frame Queue", "Channel Bank", "Channel Reader (Batch Decoding)"; the same of holocene/derivation.md.
 """
 
 from __future__ import annotations
@@ -119,7 +119,7 @@ class BatchSource:
         """Drop what is left of the channel being read, and the channel that is being put together.
 
         Strict order only: a batch that may not extend the chain voids what follows it in its channel.
-        Spec: holocene/derivation.md, "Batch Queue".
+        Spec: holocene/derivation.md, "Fast Channel Invalidation".
         """
         if self._reader is not None:
             self._finish(self._reader)

@@ -55,7 +55,8 @@ def authorised(
             if transaction.sender == batcher:
                 found.append(transaction)
                 continue
-            problem, numbers = InboxProblem.SENDER, (("sender", transaction.sender), ("batcher", batcher))
+            problem = InboxProblem.SENDER
+            numbers: tuple[tuple[str, Number], ...] = (("sender", transaction.sender), ("batcher", batcher))
         else:
             problem, numbers = transaction, (("type", kind),)
         if report is not None:

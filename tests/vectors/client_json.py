@@ -11,8 +11,10 @@ import attrs
 from kroma_core.chain.config import FORK_TABLES, ChainConfig, RollupConfig, SystemConfig
 from kroma_core.chain.l1_config import l1_config_from_json, l1_config_of_cancun
 from kroma_core.chain.rollup_json import rollup_config_from_json
+from kroma_core.codec.keccak import keccak256
 from kroma_core.codec.receipts import Log
 from kroma_core.derive.batches import SingularBatch, SpanBatch, SpanBlock
+from kroma_core.derive.frames import Frame
 from kroma_core.errors import ConfigError
 from kroma_core.forks import Fork, Schedule
 from kroma_core.l2 import PayloadAttributes
@@ -136,3 +138,38 @@ def attributes_json(attributes: PayloadAttributes) -> dict[str, Any]:
     if attributes.min_base_fee is not None:
         found["minBaseFee"] = attributes.min_base_fee
     return found
+
+
+def any_bytes(found: Any) -> bytes:
+    """Bytes as vector files write them: hex, one byte repeated, or a list of such pieces."""
+    if isinstance(found, list):
+        return b"".join(any_bytes(piece) for piece in found)
+    if isinstance(found, dict):
+        return hex_bytes(found["fill"]) * found["len"]
+    return hex_bytes(found)
+
+
+def same_bytes(data: bytes, expected: Any) -> bool:
+    """Whether `data` is what a vector file expects, which gives long bytes by their length and hash."""
+    if isinstance(expected, dict):
+        return len(data) == expected["len"] and keccak256(data) == hex_bytes(expected["keccak256"])
+    return data == hex_bytes(expected)
+
+
+def numbered_l1(found: dict[str, Any]) -> L1Ref:
+    """An L1 block of which a case gives number and time only."""
+    return L1Ref(
+        hash=found["number"].to_bytes(32, "big"),
+        number=L1Number(found["number"]),
+        parent_hash=(found["number"] - 1).to_bytes(32, "big"),
+        timestamp=Timestamp(found["time"]),
+    )
+
+
+def frame(found: dict[str, Any]) -> Frame:
+    return Frame(
+        channel_id=hex_bytes(found["id"]),
+        number=found["frame_number"],
+        data=any_bytes(found["data"]),
+        is_last=found["is_last"],
+    )
