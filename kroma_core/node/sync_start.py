@@ -14,6 +14,7 @@ import attrs
 from kroma_core.api import ExecutionEngine, L1Source
 from kroma_core.chain.config import ChainConfig
 from kroma_core.derive.l2_blocks import l2_ref
+from kroma_core.derive.pipeline import is_far_enough
 from kroma_core.errors import CriticalError, NotFound
 from kroma_core.l2 import L2Label, Payload
 from kroma_core.types import BlockId, L1Number, L1Ref, L2Ref
@@ -84,19 +85,11 @@ async def find_base(config: ChainConfig, engine: ExecutionEngine, safe: Payload)
 
     Spec: derivation.md, "Resetting Channel Buffering".
     """
-    rollup = config.rollup
-    safe_origin = l2_ref(safe, config).l1_origin.number
+    safe_ref = l2_ref(safe, config)
     block = safe
-    while True:
-        ref = l2_ref(block, config)
-        timeout = max(rollup.channel_timeout, rollup.schedule.at(block.timestamp).fixed_channel_timeout or 0)
-        if (
-            block.number <= rollup.genesis.l2.number
-            or ref.l1_origin.number <= rollup.genesis.l1.number
-            or ref.l1_origin.number + timeout <= safe_origin
-        ):
-            return block
+    while not is_far_enough(l2_ref(block, config), safe_ref, config):
         block = await engine.block(block.parent_hash)
+    return block
 
 
 async def _canonical_at(l1: L1Source, origin: BlockId, known: L1Ref | None) -> L1Ref | None:

@@ -1,0 +1,207 @@
+"""Drives derivation: does the I/O that the machine asks for and hands its attributes to the engine.
+
+One L1 head at a time: derive until nothing more follows from it, then take the next. An L1 reorg shows when the next
+block by number does not link to the last one; then a new machine is made from the safe block that still holds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeVar
+
+import attrs
+import trio
+
+from kroma_core.api import DataSource, ExecutionEngine, L1Source
+from kroma_core.chain.config import ChainConfig
+from kroma_core.derive.attributes import needs_receipts
+from kroma_core.derive.l2_blocks import l2_ref
+from kroma_core.derive.pipeline import Derivation
+from kroma_core.derive.steps import Derived, MustReset, NeedData, NeedL1, NeedL2Block
+from kroma_core.errors import CriticalError, NotFound, ResetError
+from kroma_core.events import BlockDerived, Event, HeadsMoved, PipelineReset
+from kroma_core.l1 import L1Heads, L1Receipts
+from kroma_core.l2 import Heads
+from kroma_core.node.engine_controller import Confirmed, EngineController
+from kroma_core.node.finality import Finality
+from kroma_core.node.inbox_reader import read_inputs
+from kroma_core.node.retry import RetryPolicy, retrying
+from kroma_core.node.sync_start import find_base, find_sync_start
+from kroma_core.types import L1Ref
+
+T = TypeVar("T")
+OnDerived = Callable[[Derived, Confirmed], None]
+
+
+@attrs.define(kw_only=True)
+class Driver:
+    """Follows L1 with one derivation machine and one engine.
+
+    `resets_without_progress`: how often derivation may begin anew on the same L1 head without a new block; None means
+    without end (a live node waits and tries again). `on_derived` is told of every block, before observers are.
+    """
+
+    config: ChainConfig
+    l1: L1Source
+    data: Sequence[DataSource]
+    engine: ExecutionEngine
+    emit: Callable[[Event], None]
+    policy: RetryPolicy = RetryPolicy()
+    resets_without_progress: int | None = None
+    on_derived: OnDerived = lambda derived, confirmed: None
+    _machine: Derivation | None = None
+    _controller: EngineController | None = None
+    _finality: Finality = attrs.field(factory=Finality)
+    _fruitless_resets: int = 0
+
+    @property
+    def started(self) -> bool:
+        """Whether there was an L1 head to start from."""
+        return self._machine is not None
+
+    @property
+    def heads(self) -> Heads:
+        """The heads of the L2 chain. Only after `start`."""
+        return self._running[1].heads
+
+    @property
+    def derived_l1(self) -> L1Ref | None:
+        """The L1 block up to which everything has been derived."""
+        return self._machine.origin if self._machine is not None else None
+
+    @property
+    def _running(self) -> tuple[Derivation, EngineController]:
+        if self._machine is None or self._controller is None:
+            raise RuntimeError("the driver has not been started")
+        return self._machine, self._controller
+
+    async def start(self, reason: str = "start") -> None:
+        """Find the heads that hold, tell the engine, and make a fresh derivation machine."""
+        start = await self._retrying(lambda: find_sync_start(self.config, self.l1, self.engine), "find the sync start")
+        base = await self._retrying(lambda: find_base(self.config, self.engine, start.safe), "find the derivation base")
+        self._machine = Derivation(self.config, safe=start.safe, base=base)
+        self._controller = await EngineController.started(self.engine, self.config, start)
+        self._finality = Finality()
+        self.emit(PipelineReset(reason=reason, safe=start.safe.id, l1_start=l2_ref(base, self.config).l1_origin))
+
+    async def follow(self, after_each: Callable[[L1Heads], None] = lambda heads: None) -> None:
+        """Derive from every L1 head that the source reports; returns when a recorded source has no more.
+
+        `after_each` is called when nothing more follows from the head it is given.
+        """
+        async for heads in self.l1.subscribe():
+            self._fruitless_resets = 0
+            if self._machine is None:
+                await self.start()
+            await self.derive_until_idle()
+            await self._finalize(heads)
+            after_each(heads)
+
+    async def derive_until_idle(self) -> None:
+        """Derive until the next L1 block is not there yet. Cancellation leaves the engine consistent."""
+        while True:
+            try:
+                if await self._step():
+                    return
+            except ResetError as error:
+                await self._reset(str(error))
+
+    async def _step(self) -> bool:
+        """One event of the machine; True when it waits for an L1 block that does not exist yet."""
+        machine, controller = self._running
+        match machine.next_event():
+            case NeedL1() as need:
+                return await self._feed_l1(machine, need)
+            case NeedData(block=block, transactions=transactions, rules=rules):
+                inputs = await self._retrying(
+                    lambda: read_inputs(self.data, block, transactions, rules), f"read batcher data of L1 block {block.number}"
+                )
+                machine.feed_data(inputs)
+            case NeedL2Block(number=number):
+                payload = await self._retrying(lambda: self.engine.block(number), f"read L2 block {number}")
+                machine.feed_l2(payload)
+            case Derived() as derived:
+                await self._include(machine, controller, derived)
+            case MustReset(reason=reason):
+                raise ResetError(reason)
+            case event:
+                self.emit(event)
+        return False
+
+    async def _feed_l1(self, machine: Derivation, need: NeedL1) -> bool:
+        try:
+            ref = await self._retrying(lambda: self.l1.ref(need.number), f"find L1 block {need.number}")
+        except NotFound:
+            self._note_origin(machine)
+            await trio.lowlevel.checkpoint()
+            return True
+        if need.parent is not None and ref.parent_hash != need.parent.hash:
+            raise ResetError(
+                f"L1 reorg: block {ref.number} has parent 0x{ref.parent_hash.hex()}, derivation stands at {need.parent.id}"
+            )
+        self._note_origin(machine)
+        try:
+            block = await self._retrying(lambda: self.l1.block(ref.hash), f"fetch L1 block {ref.id}")
+            receipts: L1Receipts = ()
+            if needs_receipts(block.header, self.config):
+                receipts = await self._retrying(lambda: self.l1.receipts(ref.hash), f"fetch receipts of L1 block {ref.id}")
+        except NotFound as error:
+            raise ResetError(f"L1 block {ref.id} is gone: {error}") from error
+        machine.feed_l1(block, receipts)
+        return False
+
+    async def _include(self, machine: Derivation, controller: EngineController, derived: Derived) -> None:
+        result = await self._retrying(lambda: controller.include(derived), f"include a block on {derived.parent.id}")
+        if not isinstance(result, Confirmed):
+            machine.reject(result.reason)
+            if machine.pending_safe.hash != controller.heads.pending_safe.hash:
+                await controller.give_back_pending()
+            return
+        machine.confirm(result.payload)
+        self._fruitless_resets = 0
+        self.on_derived(derived, result)
+        self.emit(
+            BlockDerived(
+                block=result.ref,
+                derived_from=derived.derived_from.id,
+                batch=derived.kind.value,
+                transactions=len(result.payload.transactions),
+                gas_used=result.payload.gas_used,
+                consolidated=result.consolidated,
+            )
+        )
+        if derived.concludes:
+            heads = controller.heads
+            self.emit(
+                HeadsMoved(
+                    unsafe=heads.unsafe.id,
+                    safe=heads.safe.id,
+                    finalized=heads.finalized.id,
+                    derived_l1=derived.derived_from.id,
+                )
+            )
+
+    async def _reset(self, reason: str) -> None:
+        self._fruitless_resets += 1
+        limit = self.resets_without_progress
+        if limit is not None and self._fruitless_resets > limit:
+            raise CriticalError(f"derivation cannot go on: {reason}")
+        if self._fruitless_resets > 1:
+            delay = self.policy.first * 2 ** min(self._fruitless_resets - 2, 16)
+            await trio.sleep(min(delay, self.policy.longest))
+        await self.start(reason)
+
+    def _note_origin(self, machine: Derivation) -> None:
+        if machine.origin is not None:
+            self._finality.note(machine.origin.id, self.heads.local_safe)
+
+    async def _finalize(self, heads: L1Heads) -> None:
+        if heads.finalized is None:
+            return
+        final = self._finality.final_at(heads.finalized.number)
+        if final is not None:
+            await self._running[1].finalize(final)
+
+    async def _retrying(self, call: Callable[[], Awaitable[T]], what: str) -> T:
+        return await retrying(call, part="driver", what=what, policy=self.policy, emit=self.emit)
+
