@@ -57,7 +57,7 @@ class Fields:
 
     def place(self, key: str) -> str:
         """File and key, as messages name them."""
-        return f"{self.source}: {self.path}{key}"
+        return f"{self.source}: {self.path}{key[:80]}"
 
     def problem(self, key: str, text: str) -> None:
         self.findings.problems.append(f"{self.place(key)}: {text}")

@@ -17,7 +17,7 @@ from tests.vectors.unit_files import unit_cases
 @unit_cases("op-units/rollup_config")
 def test_rollup_config(case: dict[str, Any], unit_file: dict[str, Any]) -> None:
     if case.get("parse_error") or case.get("check_error"):
-        with pytest.raises(ConfigError, match="rollup.json"):
+        with pytest.raises(ConfigError, match=r"^rollup\.json: "):
             rollup_config_from_text(case["json"], source="rollup.json")
         return
     config = rollup_config_from_text(case["json"], source="rollup.json")
