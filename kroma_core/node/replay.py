@@ -122,7 +122,7 @@ class Replay:
         if expected is None:
             self._bad_blocks.pop(number, None)  # above the final chain: judged by the steps' safe heads
             return
-        found = next(block_differences(expected, derived, confirmed), None)
+        found = next(block_differences(expected, derived, confirmed, history=not self.skipped_steps), None)
         if found is None:
             self._bad_blocks.pop(number, None)
         else:
@@ -133,7 +133,7 @@ class Replay:
             self._steps += 1
         if self.expected is not None and self._bad_step is None:
             wanted = self.expected.safe_after(self._steps)
-            if wanted is not None:
+            if wanted is not None and not (self.skipped_steps and wanted.behind):
                 self._bad_step = step_difference(self._steps, wanted, driver, heads)
         self._steps += 1
         self.on_progress(
@@ -182,12 +182,21 @@ class Replay:
         return Difference(where=where, field="outputRoot", expected=_text(output.output_root), got=_text(computed))
 
 
-def block_differences(expected: ExpectedBlock, derived: Derived, confirmed: Confirmed) -> Iterator[Difference]:
-    """Every field in which a derived and executed block differs from the expected one, attributes first."""
-    pairs: tuple[tuple[str, object, object], ...] = (
-        ("attributes", expected.attributes, derived.attributes),
+def block_differences(
+    expected: ExpectedBlock, derived: Derived, confirmed: Confirmed, *, history: bool = True
+) -> Iterator[Difference]:
+    """Every field in which a derived and executed block differs from the expected one, attributes first.
+
+    `history`: also which batch gave it at which L1 block. A chain can hold the same block in two batches, and which one
+    counts in the end depends on the resets on the way; without the abandoned branches there are none.
+    """
+    came_from: tuple[tuple[str, object, object], ...] = (
         ("batch", expected.batch, derived.kind.value),
         ("derived_from", expected.derived_from, derived.derived_from.id),
+    )
+    pairs: tuple[tuple[str, object, object], ...] = (
+        ("attributes", expected.attributes, derived.attributes),
+        *(came_from if history else ()),
         ("l1_origin", expected.l1_origin, confirmed.ref.l1_origin),
         ("sequence_number", expected.sequence_number, confirmed.ref.sequence_number),
         ("payload", _without_hash(expected.payload), _without_hash(confirmed.payload)),

@@ -103,6 +103,11 @@ class SafeAfter:
     safe_l2: BlockId
     derived_l1: BlockId | None
 
+    @property
+    def behind(self) -> bool:
+        """Whether the reference still stood on another branch than the head's."""
+        return self.derived_l1 is not None and self.derived_l1.hash != self.l1_head
+
 
 @attrs.frozen(kw_only=True)
 class ExpectedOutput:
