@@ -13,42 +13,24 @@ hashes, always; `seed` gives another world.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from typing import TypeAlias
 
 import attrs
 import trio
 
 from kroma_core.api import Missing
-from kroma_core.codec.headers import EMPTY_REQUESTS_HASH, EMPTY_ROOT, Header
-from kroma_core.codec.keccak import keccak256
 from kroma_core.codec.kzg import commitment_of, versioned_hash_of
-from kroma_core.codec.receipts import Log, Receipt, bloom_of, bloom_union
-from kroma_core.codec.transactions import decode_transaction
-from kroma_core.codec.trie_root import ordered_root
+from kroma_core.codec.receipts import Log
 from kroma_core.errors import KromaError, NotFound
 from kroma_core.l1 import L1Block, L1Heads, L1Label, L1Receipts
 from kroma_core.testing.l1_logs import config_update_log, deposit_log, word
-from kroma_core.testing.wallet import BLOB, DYNAMIC_FEE, LEGACY, Wallet
+from kroma_core.testing.scripted_blocks import BlockContent, Mineable, ScriptedTransaction, scripted_block
+from kroma_core.testing.wallet import DYNAMIC_FEE, LEGACY, Wallet
 from kroma_core.types import Address, Hash32, L1Number, L1Ref
 
 GENESIS_TIME = 1_700_000_000
 INBOX: Address = bytes.fromhex("ff00000000000000000000000000000000000901")
 PORTAL: Address = bytes.fromhex("de00000000000000000000000000000000000901")
 SYSTEM_CONFIG: Address = bytes.fromhex("5c00000000000000000000000000000000000901")
-BLOB_GAS = 131_072
-GAS_PER_TRANSACTION = 21_000
-
-
-@attrs.frozen(kw_only=True)
-class ScriptedTransaction:
-    """A raw transaction and what its receipt will say."""
-
-    raw: bytes = attrs.field(repr=False)
-    logs: tuple[Log, ...] = ()
-    status: int = 1
-
-
-Mineable: TypeAlias = ScriptedTransaction | bytes
 
 
 @attrs.define(kw_only=True)
@@ -78,9 +60,11 @@ class ScriptedL1:
     _nonces: dict[Address, int] = attrs.field(factory=dict, init=False, repr=False)
     _changed: trio.Event = attrs.field(factory=trio.Event, init=False, repr=False)
     _failures: list[KromaError] = attrs.field(factory=list, init=False, repr=False)
+    _timeline: list[L1Heads] = attrs.field(factory=list, init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
         self._append(self._made(None, (), None))
+        self._tell()
 
     # --- the script: blocks
 
@@ -253,49 +237,46 @@ class ScriptedL1:
             return Missing(versioned_hashes=missing)
         return tuple(self._blobs[one] for one in versioned_hashes)
 
+    # --- the script: what was made
+
+    @property
+    def timeline(self) -> tuple[L1Heads, ...]:
+        """The heads after every change so far, in order."""
+        return tuple(self._timeline)
+
+    @property
+    def block_hashes(self) -> tuple[Hash32, ...]:
+        """All blocks of all branches, in the order they were made."""
+        return tuple(self._blocks)
+
+    @property
+    def blob_hashes(self) -> tuple[Hash32, ...]:
+        return tuple(self._blobs)
+
+    def content(self, block_hash: Hash32) -> BlockContent:
+        """A block as bytes, for whoever stores or serves this L1."""
+        block = self._blocks[block_hash]
+        receipts = tuple(receipt.encode() for receipt in self._receipts[block_hash])
+        return BlockContent(header=block.header.encode(), transactions=block.transactions, receipts=receipts)
+
+    def blob_content(self, versioned_hash: Hash32) -> bytes:
+        """A blob, for whoever stores or serves this L1."""
+        return self._blobs[versioned_hash]
+
     # --- making
 
     def _made(self, parent: L1Block | None, transactions: Sequence[Mineable], time: int | None) -> L1Block:
-        scripted = [
-            one if isinstance(one, ScriptedTransaction) else ScriptedTransaction(raw=one) for one in transactions
-        ]
-        receipts = tuple(
-            Receipt(
-                type=one.raw[0] if one.raw[0] <= 0x7F else LEGACY,
-                status=one.status,
-                cumulative_gas_used=GAS_PER_TRANSACTION * (index + 1),
-                bloom=bloom_of(one.logs),
-                logs=one.logs,
-            )
-            for index, one in enumerate(scripted)
-        )
-        number = self.genesis_number if parent is None else parent.header.number + 1
         if time is None:
             time = self.genesis_time if parent is None else parent.header.timestamp + self.block_time
-        # Blocks already made tell branches apart, so that an equal block after a reorg has another hash.
-        salt = f"{self.seed}/{len(self._blocks)}".encode()
-        upgrades = ("london", "shanghai", "cancun", "prague").index(self.fork)
-        header = Header(
-            parent_hash=keccak256(b"before " + salt) if parent is None else parent.hash,
-            coinbase=keccak256(b"coinbase " + salt)[12:],
-            state_root=keccak256(b"state " + salt),
-            transactions_root=ordered_root([one.raw for one in scripted]),
-            receipts_root=ordered_root([receipt.encode() for receipt in receipts]),
-            bloom=bloom_union([receipt.bloom for receipt in receipts]),
-            number=number,
-            gas_limit=30_000_000,
-            gas_used=GAS_PER_TRANSACTION * len(scripted),
-            timestamp=time,
-            extra_data=b"scripted",
-            mix_hash=keccak256(b"randao " + salt),
-            base_fee=10**9 + int.from_bytes(keccak256(b"fee " + salt)[:4], "big"),
-            withdrawals_root=EMPTY_ROOT if upgrades >= 1 else None,
-            blob_gas_used=BLOB_GAS * sum(_blob_count(one.raw) for one in scripted) if upgrades >= 2 else None,
-            excess_blob_gas=int.from_bytes(keccak256(b"excess " + salt)[:3], "big") if upgrades >= 2 else None,
-            parent_beacon_root=keccak256(b"beacon " + salt) if upgrades >= 2 else None,
-            requests_hash=EMPTY_REQUESTS_HASH if upgrades >= 3 else None,
+        block, receipts = scripted_block(
+            parent,
+            transactions,
+            number=self.genesis_number if parent is None else parent.header.number + 1,
+            time=time,
+            # Blocks made so far tell branches apart: an equal block after a reorg has another hash.
+            salt=f"{self.seed}/{len(self._blocks)}".encode(),
+            fork=self.fork,
         )
-        block = L1Block(hash=header.hash, header=header, transactions=tuple(one.raw for one in scripted))
         self._receipts[block.hash] = receipts
         return block
 
@@ -308,6 +289,7 @@ class ScriptedL1:
         self._marks = {label: marked for label, marked in self._marks.items() if marked in canonical}
 
     def _tell(self) -> None:
+        self._timeline.append(self.heads)
         self._changed.set()
         self._changed = trio.Event()
 
@@ -325,7 +307,3 @@ class ScriptedL1:
         await trio.lowlevel.checkpoint()
         if self._failures:
             raise self._failures.pop(0)
-
-
-def _blob_count(raw: bytes) -> int:
-    return len(decode_transaction(raw).blob_hashes) if raw[0] == BLOB else 0
