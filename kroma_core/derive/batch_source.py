@@ -70,14 +70,15 @@ class BatchSource:
         """The L1 block whose inputs are being read."""
         return self._origin
 
-    def advance(self, origin: L1Ref, rules: Rules) -> None:
+    def advance(self, origin: L1Ref, rules: Rules, *, reorders: bool | None = None) -> None:
         """Go on to the next L1 block, after `next_batch` found nothing more in this one.
 
-        With the first block of strict order, whatever the channel bank still holds is lost.
+        With the first block of strict order, whatever the channel bank still holds is lost. `reorders` says whether
+        this is that block (`Schedule.reorders`); without it, the rules do.
         """
         if self._frames or self._reader is not None:
             raise ValueError(f"L1 block {self._origin.id} has not been read to its end")
-        if rules.strict_order and isinstance(self._channels, ChannelBank):
+        if (rules.strict_order if reorders is None else reorders) and isinstance(self._channels, ChannelBank):
             self._channels.close(origin)
             self._channels = ChannelAssembler(self._channel_timeout, self._report)
         self._origin, self._rules, self._inputs = origin, rules, 0

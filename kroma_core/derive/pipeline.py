@@ -281,8 +281,9 @@ class Derivation:
                     raise ResetError(
                         f"L1 block {block.id} with parent 0x{block.parent_hash.hex()} does not follow {origin.id}"
                     )
-                source.advance(block, schedule.at(block.timestamp))
-                if schedule.reorders(origin.timestamp, block.timestamp) and isinstance(stage, BatchQueue):
+                reorders = schedule.reorders(origin.timestamp, block.timestamp)
+                source.advance(block, schedule.at(block.timestamp), reorders=reorders)
+                if reorders and isinstance(stage, BatchQueue):
                     stage = BatchStage(self._config, stage.end(), pull, source.flush_channel)
                 yield from self._take_up(answer)
                 origin = block
