@@ -178,6 +178,8 @@ class Rules:
     da_footprint: bool = False
     withdrawals_root_is_storage_root: bool = False
     """Header's withdrawalsRoot is the message passer's storage root; requestsHash is that of no requests."""
+    create2_deployer: bool = False
+    """The Create2Deployer contract is there: the block at exactly the time when this begins sets its code."""
     history_contract: bool = False
     """EIP-2935 system call at the start of a block."""
     transaction_gas_cap: Gas | None = None
@@ -235,6 +237,7 @@ _SHARED: Mapping[Fork, Change] = {
         any_ready_channel=True,
         withdrawals=True,
         deposit_receipt_version=1,
+        create2_deployer=True,
         base_fee_denominator_canyon=True,
         evm=EvmRules.SHANGHAI,
         forkchoice_version=2,
