@@ -1,7 +1,8 @@
 """Reading objects of configuration files (JSON or TOML): every problem is collected, none stops the reading.
 
-A value that is absent or null counts as zero, as it does for the clients whose files these are; the caller says where
-zero is not allowed. What is read is also what is known: the keys that nobody asked for are the unknown ones.
+A number, flag or text that is absent or null counts as zero, as it does for the clients whose files these are; the
+caller says where zero is not allowed. Keys are found without regard to case, again as there. What is read is also what
+is known: the keys that nobody asked for are the unknown ones.
 """
 
 from __future__ import annotations
@@ -67,8 +68,13 @@ class Fields:
 
     def value(self, key: str) -> Any:
         """What stands under `key`, of any kind; None where it is absent or null."""
-        self._read.add(key)
-        return self.entries.get(key)
+        spelled = self._spelled(key)
+        self._read.add(spelled)
+        return self.entries.get(spelled)
+
+    def has(self, key: str) -> bool:
+        """Whether the key is there, be it with null."""
+        return self._spelled(key) in self.entries
 
     def number(self, key: str, *, least: int = 0, bits: int = U64, usual: bool = False) -> int:
         """An integer; `usual` warns where it is absent although zero would be allowed."""
@@ -104,10 +110,10 @@ class Fields:
     def optional_quantity(self, key: str, *, bits: int = U64) -> int | None:
         return None if self.value(key) is None else self.quantity(key, bits=bits)
 
-    def data(self, key: str, size: int, *, nonzero: bool = False) -> bytes:
-        """0x-prefixed hex of exactly `size` bytes."""
+    def data(self, key: str, size: int, *, nonzero: bool = False, nullable: bool = False) -> bytes:
+        """0x-prefixed hex of exactly `size` bytes; zeros where it is absent, or null where that is allowed."""
         value = self.value(key)
-        if value is None:
+        if value is None and (nullable or not self.has(key)):
             if nonzero:
                 self.problem(key, "missing")
             return bytes(size)
@@ -156,6 +162,13 @@ class Fields:
 
     def optional_under(self, key: str) -> Fields | None:
         return None if self.value(key) is None else self.under(key)
+
+    def _spelled(self, key: str) -> str:
+        """The key as this object spells it."""
+        if key in self.entries:
+            return key
+        lower = key.lower()
+        return next((other for other in self.entries if other.lower() == lower), key)
 
     def unknown(self) -> list[str]:
         """Keys that nobody has read so far, in the file's order."""

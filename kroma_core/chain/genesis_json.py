@@ -8,7 +8,6 @@ Spec: superchain-configuration.md, "L2 Genesis"; isthmus/exec-engine.md, "Genesi
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
 
 import attrs
 
@@ -106,8 +105,6 @@ def _account_pairs(alloc: Mapping[Address, GenesisAccount]) -> Iterable[tuple[by
 
 
 def _read(fields: Fields) -> GenesisBlock:
-    # geth reads keys without regard to case, and older files do spell mixHash in two ways.
-    fields = attrs.evolve(fields, entries=_in_known_case(fields.entries))
     config = fields.optional_under("config")
     base_fee = fields.optional_quantity("baseFeePerGas", bits=U256)
     alloc = _read_alloc(fields)
@@ -119,9 +116,9 @@ def _read(fields: Fields) -> GenesisBlock:
         gas_limit=Gas(fields.quantity("gasLimit", required=True) or _DEFAULT_GAS_LIMIT),
         base_fee=_DEFAULT_BASE_FEE if base_fee is None else base_fee,
         extra_data=fields.any_data("extraData"),
-        coinbase=fields.data("coinbase", 20),
-        mix_hash=fields.data("mixHash", 32),
-        parent_hash=fields.data("parentHash", 32),
+        coinbase=fields.data("coinbase", 20, nullable=True),
+        mix_hash=fields.data("mixHash", 32, nullable=True),
+        parent_hash=fields.data("parentHash", 32, nullable=True),
         nonce=fields.quantity("nonce"),
         difficulty=fields.quantity("difficulty", bits=U256, required=True),
         number=fields.quantity("number"),
@@ -134,24 +131,6 @@ def _read(fields: Fields) -> GenesisBlock:
     )
     fields.findings.settle(strict=True)
     return genesis
-
-
-_MIXED_CASE = (
-    "extraData",
-    "gasLimit",
-    "mixHash",
-    "gasUsed",
-    "parentHash",
-    "baseFeePerGas",
-    "excessBlobGas",
-    "blobGasUsed",
-    "stateHash",
-)
-_BY_LOWER_CASE = {key.lower(): key for key in _MIXED_CASE}
-
-
-def _in_known_case(entries: Mapping[str, Any]) -> dict[str, Any]:
-    return {_BY_LOWER_CASE.get(key.lower(), key.lower()): value for key, value in entries.items()}
 
 
 def _read_alloc(fields: Fields) -> dict[Address, GenesisAccount]:

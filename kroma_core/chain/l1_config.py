@@ -164,7 +164,7 @@ def _built(network: _Network) -> L1ChainConfig:
 
 
 def _read(fields: Fields) -> L1ChainConfig:
-    if "chainId" not in fields.entries and (inner := fields.optional_under("config")) is not None:
+    if not fields.has("chainId") and (inner := fields.optional_under("config")) is not None:
         fields = inner
     chain_id = fields.number("chainId", least=1, bits=256)
     schedule = fields.optional_under("blobSchedule")

@@ -67,15 +67,19 @@ def rollup_config_from_json(
 def json_value(text: str | bytes, *, source: str, findings: Findings) -> Any:
     """The first JSON value in a text. What follows it is ignored by the clients; here it gives a warning."""
     try:
-        decoded = text.decode("utf-8-sig") if isinstance(text, bytes) else text
+        decoded = text.decode() if isinstance(text, bytes) else text
         start = len(decoded) - len(decoded.lstrip(" \t\r\n"))
-        value, end = json.JSONDecoder().raw_decode(decoded, start)
+        value, end = json.JSONDecoder(parse_constant=_refuse_constant).raw_decode(decoded, start)
     except (ValueError, RecursionError) as error:
         raise ConfigError(f"{source}: expected JSON, got something else: {error}") from error
     rest = decoded[end:].strip()
     if rest:
         findings.warnings.append(f"{source}: {len(rest)} characters after the end of the JSON value")
     return value
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")
 
 
 def rollup_config_to_json(config: RollupConfig) -> dict[str, Any]:
@@ -156,8 +160,8 @@ def _read(fields: Fields, strict: bool, given: Family | None, name: str | None) 
     )
     if not any(config.system_config_address):
         fields.warn("l1_system_config_address", "missing or zero: changes of the system config will not be seen")
-    if fields.entries.get("chain_op_config") is not None:
-        extra["chain_op_config"] = fields.entries["chain_op_config"]
+    if (constants := fields.value("chain_op_config")) is not None:
+        extra["chain_op_config"] = constants
     for key in fields.unknown():
         reason = "is no longer read by" if key in dialect.former_keys else "is not a key of"
         fields.warn(key, f"{reason} {dialect.node}")

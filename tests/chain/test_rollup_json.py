@@ -105,22 +105,33 @@ def test_text_after_the_value_is_a_warning() -> None:
         "[" * 100_000,
         '{"block_time": ' + "9" * 10_000 + "}",
         b"\xff\xfe\x00",
+        b"\xef\xbb\xbf{}",
+        '{"x": NaN}',
         "[]",
         "null",
         "1",
         '{"genesis": []}',
-        '{"block_time": NaN, "seq_window_size": 1e400, "l1_chain_id": -1, "l2_chain_id": true}',
+        '{"block_time": 2.0, "seq_window_size": 1e400, "l1_chain_id": -1, "l2_chain_id": true}',
     ],
-    ids=range(11),
+    ids=range(13),
 )
 def test_what_is_no_rollup_config_is_refused(text: str | bytes) -> None:
     with pytest.raises(ConfigError, match=r"^r\.json: "):
         rollup_config_from_text(text, source="r.json")
 
 
-def test_a_byte_order_mark_does_no_harm() -> None:
-    text = b"\xef\xbb\xbf" + json.dumps(ROLLUP).encode()
-    assert rollup_config_from_text(text, source="r.json").l2_chain_id == 901
+def test_keys_are_found_in_any_case_as_the_clients_do() -> None:
+    found = rollup(block_time=None) | {"Block_Time": 3}
+    assert rollup_config_from_json(found, source="r.json", strict=True).block_time == 3
+
+
+def test_null_is_no_address_but_no_time_either() -> None:
+    assert rollup_config_from_json(rollup() | {"fjord_time": None}, source="r.json", strict=True).extra == {}
+    found = with_key(ROLLUP, "genesis.system_config.overhead", "x")
+    found["genesis"]["system_config"]["overhead"] = None
+    assert problems(found) == (
+        "my/rollup.json: genesis.system_config.overhead: expected 0x and 64 hex digits, got null",
+    )
 
 
 def test_kroma_is_recognised_by_its_validator_reward_scalar() -> None:
