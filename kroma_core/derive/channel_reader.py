@@ -17,6 +17,8 @@ from kroma_core.derive.malformed import Malformed
 from kroma_core.derive.span_batch import SpanTerms, UnusableBatch
 from kroma_core.forks import Rules
 
+_READ_BUFFER: Final = 4096
+
 CHANNEL_RULE: Final = 'derivation.md, "Channel Format"'
 
 
@@ -78,7 +80,50 @@ class ChannelReader:
         if (head >= 0xB8 and (size < 56 or not data[pos + 1])) or (head == 0x81 and data[start] < 0x80):
             return Malformed(ChannelEnd.NOT_CANONICAL, pos)
         self._pos = end
+        if end == len(data) and self.inflated.portions and _meets_error(data, self.inflated.portions):
+            return Malformed(ChannelEnd.BROKEN_STREAM, pos)
         return data[start:end]
+
+
+def _meets_error(data: bytes, portions: tuple[int, ...]) -> bool:
+    """Whether the last batch of a broken stream is lost although all of it came out.
+
+    op-node reads a channel through a buffer of 4096 bytes, and what is larger around that buffer. Such a read can
+    return the last bytes and the stream's error in one answer, and then the error counts (go-ethereum, rlp/decode.go,
+    readFull). So the reads are replayed: `data` is all that came out, and the last batch ends with it.
+    """
+    ends = iter(portions)
+    portion = next(ends)
+    taken = buffered = pos = 0
+    direct = False
+
+    def take(wanted: int) -> int:
+        nonlocal portion, taken
+        while portion <= taken:
+            portion = next(ends)
+        got = min(wanted, portion - taken)
+        taken += got
+        return got
+
+    while pos < len(data):
+        head = data[pos]
+        if head < 0xB8:
+            header, size = 1, max(head - 0x80, 0)
+        else:
+            header = head - 0xB6
+            size = int.from_bytes(data[pos + 1 : pos + header], "big")
+        for needed, bypass in ((header, False), (size, True)):
+            while needed:
+                direct = bypass and not buffered and needed >= _READ_BUFFER
+                if direct:
+                    needed -= take(needed)
+                    continue
+                buffered = buffered or take(_READ_BUFFER)
+                step = min(needed, buffered)
+                needed -= step
+                buffered -= step
+        pos += header + size
+    return direct
 
 
 def open_channel(channel: RawChannel, rules: Rules, terms: SpanTerms) -> ChannelReader | Malformed:

@@ -14,7 +14,7 @@ from typing import Final
 import attrs
 import brotli
 
-from kroma_core.derive.inflate import inflate_broken
+from kroma_core.derive.inflate import inflate_slowly
 from kroma_core.derive.malformed import Malformed
 
 _ZLIB_METHODS: Final = (8, 15)
@@ -60,11 +60,16 @@ class StreamEnd(enum.StrEnum):
 
 @attrs.frozen(kw_only=True)
 class Inflated:
-    """What a channel holds: at most `limit` bytes, fewer if the stream broke before."""
+    """What a channel holds: at most `limit` bytes, fewer if the stream broke before.
+
+    `portions` is not empty where the reference's decoder reports the error in one answer with its last output; it has
+    the ends of all the portions in which that decoder hands the data over (see `ChannelReader`).
+    """
 
     data: bytes = attrs.field(repr=False)
     compression: Compression
     end: StreamEnd
+    portions: tuple[int, ...] = attrs.field(default=(), repr=False)
 
 
 def decompress(channel: bytes, *, limit: int, brotli_allowed: bool) -> Inflated | Malformed:
@@ -94,40 +99,62 @@ def _zlib(channel: bytes, limit: int) -> Inflated | Malformed:
     stream = memoryview(channel)[start:]
     inflater = zlib.decompressobj(wbits=-zlib.MAX_WBITS)
     try:
-        data = inflater.decompress(stream, limit)
+        data = inflater.decompress(stream, limit + 1)
     except zlib.error:
-        data = inflate_broken(stream, limit)
-        end = StreamEnd.BROKEN
-    else:
-        end = StreamEnd.CLEAN if inflater.eof else StreamEnd.LIMIT
-        if not inflater.eof and len(data) < limit:
-            data = inflate_broken(stream, limit)
-            end = StreamEnd.BROKEN
-    return Inflated(data=data, compression=Compression.ZLIB, end=end)
+        return _broken_zlib(stream, limit)
+    if len(data) > limit:
+        return Inflated(data=data[:limit], compression=Compression.ZLIB, end=StreamEnd.LIMIT)
+    if not inflater.eof or not _checksum_holds(data, inflater.unused_data):
+        return _broken_zlib(stream, limit)
+    return Inflated(data=data, compression=Compression.ZLIB, end=StreamEnd.CLEAN)
+
+
+def _checksum_holds(data: bytes, rest: bytes) -> bool:
+    return rest[:4] == zlib.adler32(data).to_bytes(4, "big")
+
+
+def _broken_zlib(stream: memoryview, limit: int) -> Inflated:
+    found = inflate_slowly(stream, limit + 1)
+    end, portions = StreamEnd.BROKEN, found.portions if found.together else ()
+    if len(found.data) > limit:
+        end, portions = StreamEnd.LIMIT, ()
+    elif found.rest is not None and _checksum_holds(found.data, found.rest):
+        end, portions = StreamEnd.CLEAN, ()
+    return Inflated(data=found.data[:limit], compression=Compression.ZLIB, end=end, portions=portions)
 
 
 def _brotli(channel: bytes, limit: int) -> Inflated:
     stream = memoryview(channel)[1:]
     decoder = brotli.Decompressor()
     data = bytearray()
-    broken = False
+    portions: list[int] = []
+    together = False
     start, stop = 0, _FIRST_PIECE
-    while start < len(stream) and len(data) < limit and not decoder.is_finished():
+    while start < len(stream) and len(data) <= limit and not decoder.is_finished():
+        portions.append(len(data))
         try:
-            for part in _outputs(decoder, stream[start:stop], limit - len(data)):
+            for part in _outputs(decoder, stream[start:stop], limit + 1 - len(data)):
                 data += part
         except brotli.error:
-            data += _before_corruption(stream, start, stop, len(data), limit)
-            broken = True
+            data[portions[-1] :] = _before_corruption(stream, start, stop, portions[-1], limit + 1)
+            together = len(data) > portions[-1]
+            portions.append(len(data))
             break
         start, stop = stop, stop + _PIECE
-    if len(data) >= limit:
-        end = StreamEnd.LIMIT
-    elif broken or not decoder.is_finished():
+    else:
+        portions.clear()
+    if len(data) > limit:
+        end, together = StreamEnd.LIMIT, False
+    elif portions or not decoder.is_finished():
         end = StreamEnd.BROKEN
     else:
         end = StreamEnd.CLEAN
-    return Inflated(data=bytes(data[:limit]), compression=Compression.BROTLI, end=end)
+    return Inflated(
+        data=bytes(data[:limit]),
+        compression=Compression.BROTLI,
+        end=end,
+        portions=tuple(portions) if together else (),
+    )
 
 
 def _outputs(decoder: brotli.Decompressor, piece: bytes | memoryview, limit: int) -> Iterator[bytes]:
@@ -145,21 +172,23 @@ def _before_corruption(stream: memoryview, start: int, stop: int, given: int, li
     """What the reference's decoder still gives of the piece `start:stop` that it fails on, after `given` bytes.
 
     All of it if the stream ended and only what follows it is wrong; otherwise the windows that were full before the
-    error. The decoder used here keeps nothing of a failing call, so the piece is read again byte by byte.
+    error. The decoder used here keeps nothing of a failing call, so the piece is read again byte by byte. One case is
+    not told apart: while the reference's ring buffer is smaller than the window, a metablock that ends exactly where
+    the buffer does is handed over in part.
     """
     decoder = brotli.Decompressor()
     data = bytearray()
-    for part in _outputs(decoder, stream[:start], limit):
-        data += part
+    window = 1 << _window_bits(stream[0])
     try:
-        for pos in range(start, min(stop, len(stream))):
-            for part in _outputs(decoder, stream[pos : pos + 1], limit - len(data)):
+        for pos in (slice(start), *(slice(at, at + 1) for at in range(start, min(stop, len(stream))))):
+            for part in _outputs(decoder, stream[pos], limit + window):
                 data += part
-            if decoder.is_finished() or len(data) >= limit:
+                if len(data) // window * window >= limit:
+                    return bytes(data[given:])
+            if decoder.is_finished():
                 return bytes(data[given:])
     except brotli.error:
         pass
-    window = 1 << _window_bits(stream[0])
     return bytes(data[given : max(given, len(data) // window * window)])
 
 

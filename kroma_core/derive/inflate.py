@@ -4,7 +4,7 @@ A broken stream counts as far as the reference client's decoder (Go's compress/f
 before the error is part of the channel. zlib judges some headers earlier, throws away what it had when it meets an
 error, and reads the last symbol of a cut stream with fewer bits, so it is used for streams that it accepts, and this
 module for the others. About a million symbols a second.
-Spec: RFC 1951; derivation.md, "Channel Format" does not say what a broken stream is worth.
+Spec: RFC 1951. What a broken stream is worth stands in no spec.
 """
 
 from __future__ import annotations
@@ -45,43 +45,74 @@ class _Code:
     at_least: int
 
 
-def inflate_broken(data: bytes | memoryview, limit: int) -> bytes:
-    """What `data`, a deflate stream, holds up to its first error, its end, or `limit` bytes."""
+@attrs.frozen(kw_only=True)
+class Deflated:
+    """What a deflate stream holds up to its first error, its end, or a limit.
+
+    `rest` is what follows a stream that ends regularly. `portions` are the ends of the portions in which the decoder of
+    the reference hands the data over: whenever a window is full, at an empty stored block, and at the end or error.
+    `together` says that the end or error comes in one answer with the last portion, not in one of its own.
+    """
+
+    data: bytes = attrs.field(repr=False)
+    rest: bytes | None = attrs.field(repr=False)
+    portions: tuple[int, ...] = attrs.field(repr=False)
+    together: bool
+
+
+def inflate_slowly(data: bytes | memoryview, limit: int) -> Deflated:
+    """Read a deflate stream, broken or not, until at least `limit` bytes (and up to 257 more) came out."""
     stream = _Inflater(data, limit)
+    ended = False
     with contextlib.suppress(_Broken):
-        stream.run()
-    return bytes(stream.out[:limit])
+        ended = stream.run()
+    size = len(stream.out)
+    inner = {*range(_WINDOW, size + 1, _WINDOW), *stream.flushes}
+    return Deflated(
+        data=bytes(stream.out),
+        rest=bytes(data[stream.pos :]) if ended else None,
+        portions=tuple(sorted(inner | {size})),
+        together=size not in inner,
+    )
 
 
 class _Inflater:
     def __init__(self, data: bytes | memoryview, limit: int) -> None:
         self.out = bytearray()
+        self.pos = 0
+        self.flushes: list[int] = []
         self._data = data
         self._limit = limit
-        self._pos = 0
         self._bits = 0
         self._count = 0
 
-    def run(self) -> None:
+    def run(self) -> bool:
+        """Whether the stream ended; it did not if the limit came first. Raises `_Broken`."""
         last = 0
-        while not last and len(self.out) < self._limit:
+        while not last:
+            if len(self.out) >= self._limit:
+                return False
             last = self._take(1)
             kind = self._take(2)
             if kind == 0:
+                before = len(self.out)
                 self._stored()
+                if len(self.out) == before and not last:
+                    self.flushes.append(before)
             elif kind == 1:
                 self._block(_FIXED_LITERALS, _FIXED_DISTANCES)
             elif kind == 2:
                 self._block(*self._codes())
             else:
                 raise _Broken
+        return True
 
     def _take(self, count: int) -> int:
         while self._count < count:
-            if self._pos >= len(self._data):
+            if self.pos >= len(self._data):
                 raise _Broken
-            self._bits |= self._data[self._pos] << self._count
-            self._pos += 1
+            self._bits |= self._data[self.pos] << self._count
+            self.pos += 1
             self._count += 8
         value = self._bits & ((1 << count) - 1)
         self._bits >>= count
@@ -92,10 +123,10 @@ class _Inflater:
         need = code.at_least
         while True:
             while self._count < need:
-                if self._pos >= len(self._data):
+                if self.pos >= len(self._data):
                     raise _Broken
-                self._bits |= self._data[self._pos] << self._count
-                self._pos += 1
+                self._bits |= self._data[self.pos] << self._count
+                self.pos += 1
                 self._count += 8
             entry = code.table[self._bits & ((1 << code.width) - 1)]
             need = entry & 15
@@ -108,13 +139,13 @@ class _Inflater:
 
     def _stored(self) -> None:
         self._bits = self._count = 0
-        head = bytes(self._data[self._pos : self._pos + 4])
-        self._pos += 4
+        head = bytes(self._data[self.pos : self.pos + 4])
+        self.pos += 4
         size = int.from_bytes(head[:2], "little")
         if len(head) < 4 or size ^ 0xFFFF != int.from_bytes(head[2:], "little"):
             raise _Broken
-        chunk = self._data[self._pos : self._pos + size]
-        self._pos += size
+        chunk = self._data[self.pos : self.pos + size]
+        self.pos += size
         self.out += chunk
         if len(chunk) < size:
             raise _Broken
