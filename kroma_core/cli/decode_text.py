@@ -22,8 +22,9 @@ def account_text(account: BlockAccount, *, blocks: bool) -> str:
         lines += _entry_lines(entry)
     for channel in account.channels:
         lines += _channel_lines(channel)
-    for verdict in account.dropped:
-        lines.append(f"  dropped {verdict.subject} {verdict.name}: {explain(verdict)}")
+    for drop in account.dropped:
+        block = f" (L2 block {drop.l2_block})" if drop.l2_block is not None else ""
+        lines.append(f"  dropped {drop.verdict.subject} {drop.verdict.name}{block}: {explain(drop.verdict)}")
     if account.blocks:
         first, last = account.blocks[0].block.number, account.blocks[-1].block.number
         lines.append(f"  derived L2 blocks {first} to {last}")
@@ -42,7 +43,7 @@ def account_json(account: BlockAccount) -> dict[str, Any]:
             {"index": index, **attrs.asdict(entry)} for index, entry in sorted(account.transactions.items())
         ],
         "channels": [attrs.asdict(channel) for channel in account.channels],
-        "dropped": [event_fields(verdict) for verdict in account.dropped],
+        "dropped": [{**event_fields(drop.verdict), "l2_block": drop.l2_block} for drop in account.dropped],
         "l2_blocks": [
             {**_block(safe.block), "batch": safe.batch, "transactions": safe.transactions} for safe in account.blocks
         ],
@@ -103,8 +104,9 @@ def _input_lines(shown: DecodedInput) -> Iterator[str]:
 
 
 def _channel_lines(channel: DecodedChannel) -> Iterator[str]:
+    opened = f"opened in L1 block {channel.opened_in_l1}, " if channel.opened_in_l1 is not None else ""
     yield (
-        f"  channel {channel.id}: {_count(channel.frames, 'frame')}, {channel.compression or 'unreadable'}, "
+        f"  channel {channel.id}: {opened}{_count(channel.frames, 'frame')}, {channel.compression or 'unreadable'}, "
         f"{channel.compressed} -> {channel.decompressed} bytes ({channel.ratio:.2f} times), "
         f"{_count(len(channel.batches), 'batch', 'batches')}"
     )

@@ -56,6 +56,7 @@ class DecodedChannel:
     """A complete channel. `problem` says why it ends early, or cannot be opened at all (then it has no batches)."""
 
     id: str
+    opened_in_l1: int | None
     frames: int
     compressed: int
     decompressed: int
@@ -134,6 +135,7 @@ def _channel(
     compressed = len(channel.data)
     return DecodedChannel(
         id=channel.id.hex(),
+        opened_in_l1=channel.opened_at or None,
         frames=channel.frames,
         compressed=compressed,
         decompressed=decompressed,

@@ -25,7 +25,7 @@ from kroma_core.types import BlockId
 
 def event_name(event: Event) -> str:
     """The event's class in snake case: `channel_read`."""
-    return "".join(f"_{c.lower()}" if c.isupper() else c for c in type(event).__name__.replace("L1", "l1_")).strip("_")
+    return "".join(f"_{c.lower()}" if c.isupper() else c for c in type(event).__name__).strip("_")
 
 
 def event_fields(event: Event) -> dict[str, Any]:

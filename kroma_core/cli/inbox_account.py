@@ -46,6 +46,14 @@ class SafeBlock:
     transactions: int
 
 
+@attrs.frozen(kw_only=True)
+class DroppedInput:
+    """What derivation dropped. `l2_block` is the block that a batch or attributes were for, where it is one."""
+
+    verdict: Verdict
+    l2_block: int | None
+
+
 @attrs.define(kw_only=True)
 class BlockAccount:
     """One L1 block. `restarted` says why derivation began anew with it, where it did."""
@@ -54,7 +62,7 @@ class BlockAccount:
     restarted: str | None = None
     transactions: dict[int, InboxEntry] = attrs.field(factory=dict)
     channels: list[DecodedChannel] = attrs.field(factory=list)
-    dropped: list[Verdict] = attrs.field(factory=list)
+    dropped: list[DroppedInput] = attrs.field(factory=list)
     blocks: list[SafeBlock] = attrs.field(factory=list)
 
     @property
@@ -117,13 +125,19 @@ class InboxAccounts:
             case ChannelRead():
                 self._current.channels.append(self._channel(event))
             case Verdict(outcome=Outcome.DROPPED):
-                self._current.dropped.append(event)
+                self._current.dropped.append(DroppedInput(verdict=event, l2_block=self._l2_block(event)))
                 if event.subject is Subject.CHANNEL:
                     self._reassembly.take(bytes.fromhex(event.name))
             case BlockDerived():
                 self._current.blocks.append(
                     SafeBlock(block=event.block.id, batch=event.batch, transactions=event.transactions)
                 )
+
+    def _l2_block(self, verdict: Verdict) -> int | None:
+        named_by_time = verdict.subject in (Subject.BATCH, Subject.SPAN_BATCH, Subject.ATTRIBUTES)
+        if named_by_time and verdict.name.isdecimal():
+            return self._numbering.block_at(int(verdict.name))
+        return None
 
     def _channel(self, read: ChannelRead) -> DecodedChannel:
         assert self._origin is not None
@@ -132,6 +146,7 @@ class InboxAccounts:
             return decode_channel(channel, self._schedule.at(self._origin.timestamp), self._numbering)
         return DecodedChannel(
             id=read.channel_id.hex(),
+            opened_in_l1=read.opened,
             frames=read.frames,
             compressed=read.compressed,
             decompressed=read.decompressed,

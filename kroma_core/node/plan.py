@@ -126,7 +126,8 @@ def plan_replay(
             for found in registry.of_role(Role.ENGINE)
             if (_plays(found) if plays else Capability.EXECUTES in found.offer.capabilities)
         ]
-        parts[Role.ENGINE] = _only(Role.ENGINE, fitting, registry, "that can replay it", problems)
+        which = "that plays recordings" if plays else "that executes blocks"
+        parts[Role.ENGINE] = _only(Role.ENGINE, fitting, registry, which, problems)
     node = attrs.evolve(given.node, data_dir=data_dir, stop_after=None)
     filled = {
         role: tuple(_with_recording(table, recording, registry) for table in tables) for role, tables in parts.items()

@@ -1,0 +1,124 @@
+"""Events in words, as JSON, and in the log."""
+
+from __future__ import annotations
+
+import enum
+import io
+import json
+
+import pytest
+
+from kroma_core.cli.event_log import EventLog
+from kroma_core.cli.event_text import event_fields, event_name, logfmt, sentence
+from kroma_core.events import (
+    BlockDerived,
+    ChannelRead,
+    Event,
+    HeadsMoved,
+    L1Traversed,
+    Outcome,
+    PartDetached,
+    PipelineReset,
+    Retrying,
+    Subject,
+    Verdict,
+)
+from kroma_core.node.profile import LogFormat, LogLevel
+from kroma_core.types import BlockId, L1Number, L1Ref, L2Number, L2Ref, Timestamp
+
+
+class Reason(enum.StrEnum):
+    LATE = "too late"
+
+
+ID = BlockId(b"\x11" * 32, 7)
+VERDICT = Verdict(
+    subject=Subject.FRAME,
+    name="ab/1",
+    outcome=Outcome.DROPPED,
+    reason=Reason.LATE,
+    rule='derivation.md, "Channel Bank"',
+    numbers=(("opened", 3), ("id", b"\x01")),
+    origin=ID,
+)
+L2 = L2Ref(
+    hash=b"\x22" * 32,
+    number=L2Number(9),
+    parent_hash=bytes(32),
+    timestamp=Timestamp(1),
+    l1_origin=ID,
+    sequence_number=0,
+)
+EVERY: list[Event] = [
+    VERDICT,
+    ChannelRead(
+        channel_id=b"\x01" * 16, frames=2, compressed=10, decompressed=30, compression="zlib", batches=1, opened=5
+    ),
+    L1Traversed(block=L1Ref(hash=bytes(32), number=L1Number(1), parent_hash=bytes(32), timestamp=Timestamp(12))),
+    BlockDerived(block=L2, derived_from=ID, batch="span", transactions=3, gas_used=21000, consolidated=False),
+    HeadsMoved(unsafe=ID, safe=ID, finalized=ID, derived_l1=ID),
+    PipelineReset(reason="start", safe=ID, l1_start=ID),
+    Retrying(part="l1", what="find", error="timeout", attempt=2, delay=0.5),
+    PartDetached(part="metrics", error="ValueError: x"),
+]
+
+
+def test_a_verdict_says_what_why_by_which_rule_and_with_which_numbers() -> None:
+    assert sentence(VERDICT) == (
+        'frame ab/1 in L1 block 7: dropped, too late (opened 3, id 0x01) [derivation.md, "Channel Bank"]'
+    )
+
+
+@pytest.mark.parametrize("event", EVERY, ids=event_name)
+def test_every_event_has_words_and_json(event: Event) -> None:
+    assert "\n" not in sentence(event)
+    assert json.loads(json.dumps(event_fields(event))).keys() == event_fields(event).keys()
+
+
+def test_a_verdict_as_json_has_flat_values() -> None:
+    assert event_fields(VERDICT) == {
+        "subject": "frame", "name": "ab/1", "outcome": "dropped", "reason": "too late",
+        "rule": 'derivation.md, "Channel Bank"', "numbers": {"opened": 3, "id": "0x01"},
+        "origin": {"number": 7, "hash": "0x" + "11" * 32},
+    }  # fmt: skip
+
+
+def test_names_are_snake_case() -> None:
+    assert [event_name(event) for event in EVERY] == [
+        "verdict", "channel_read", "l1_traversed", "block_derived", "heads_moved", "pipeline_reset", "retrying",
+        "part_detached",
+    ]  # fmt: skip
+
+
+def test_logfmt_quotes_what_has_spaces_and_flattens() -> None:
+    assert logfmt({"a": 1, "b": {"c": "x y"}, "d": None, "e": ""}) == 'a=1 b.c="x y" e=""'
+
+
+def lines(event: Event, level: LogLevel, form: LogFormat = LogFormat.TEXT, times: int = 1) -> list[str]:
+    out = io.StringIO()
+    log = EventLog(level=level, format=form, out=out, clock=lambda: 1_700_000_000.0)
+    for _ in range(times):
+        log.on_event(event)
+    return out.getvalue().splitlines()
+
+
+def test_the_level_decides_what_is_logged() -> None:
+    traversed = EVERY[2]
+    assert lines(traversed, LogLevel.INFO) == []
+    assert len(lines(traversed, LogLevel.DEBUG)) == 1
+    assert lines(VERDICT, LogLevel.WARNING) == []
+    assert len(lines(EVERY[-1], LogLevel.ERROR)) == 1
+
+
+def test_events_that_come_in_thousands_do_not_fill_the_log() -> None:
+    moved = EVERY[4]
+    assert len(lines(moved, LogLevel.INFO, times=100)) == 1
+    assert len(lines(moved, LogLevel.DEBUG, times=100)) == 100
+
+
+def test_json_and_logfmt_lines() -> None:
+    [line] = lines(VERDICT, LogLevel.INFO, LogFormat.JSON)
+    assert json.loads(line)["event"] == "verdict"
+    assert json.loads(line)["time"] == "2023-11-14T22:13:20Z"
+    [line] = lines(VERDICT, LogLevel.INFO, LogFormat.LOGFMT)
+    assert line.startswith("time=2023-11-14T22:13:20Z level=info event=verdict subject=frame ")
