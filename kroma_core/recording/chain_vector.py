@@ -99,10 +99,10 @@ class VectorExpected:
                 raise refuse(file, f"expected.blocks[{index}]", "number", expected=self._first + index, got=number)
             self._by_hash.setdefault(block.text("hash").lower(), index)
             self._by_parent.setdefault(block.under("payload").text("parentHash").lower(), index)
-        self._output_index = {
-            Fields.of(item, file=file, part=f"expected.outputs[{index}]").number("number"): index
-            for index, item in enumerate(self._outputs)
-        }
+        for index, item in enumerate(self._outputs):
+            part = f"expected.outputs[{index}]"
+            if (number := Fields.of(item, file=file, part=part).number("number")) != self._first + index:
+                raise refuse(file, part, "number", expected=self._first + index, got=number)
 
     @property
     def block_count(self) -> int:
@@ -130,8 +130,8 @@ class VectorExpected:
         return safe_after(Fields.of(self._safe_after[step], file=self._file, part=f"expected.safe_after[{step}]"))
 
     def output(self, number: int) -> ExpectedOutput | None:
-        index = self._output_index.get(number)
-        if index is None:
+        index = number - self._first
+        if not 0 <= index < len(self._outputs):
             return None
         return expected_output(Fields.of(self._outputs[index], file=self._file, part=f"expected output {number}"))
 

@@ -6,8 +6,9 @@ is announced beside it. docs/recordings.md describes the format for other client
 
 from __future__ import annotations
 
+import hashlib
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from kroma_core.codec.rlp import decode_list, encode_bytes, encode_list
@@ -80,6 +81,26 @@ CREATE TABLE expected_output (
 
 COUNTED = ("l1_block", "blob", "step", "expected_block", "expected_step", "expected_output")
 """Tables whose row counts the section `contents` states."""
+
+DIGESTED = {
+    "step": "SELECT position, unsafe, safe, finalized FROM step ORDER BY position",
+    "expected_block": "SELECT number, hash, parent_hash, size, data FROM expected_block ORDER BY number",
+    "expected_step": (
+        "SELECT position, l1_head, safe_hash, safe_number, derived_hash, derived_number FROM expected_step"
+        " ORDER BY position"
+    ),
+    "expected_output": "SELECT number, size, data FROM expected_output ORDER BY number",
+}
+"""Tables that no hash of a chain covers; the section `contents` has a SHA-256 of each one's rows, `<table>_sha256`."""
+
+
+def digest(rows: Iterable[Sequence[object]]) -> str:
+    """SHA-256 of rows: a line each, columns joined by commas; bytes in hex, numbers decimal, nothing for a null."""
+    state = hashlib.sha256()
+    for row in rows:
+        columns = ["" if one is None else one.hex() if isinstance(one, bytes) else str(one) for one in row]
+        state.update(",".join(columns).encode() + b"\n")
+    return "0x" + state.hexdigest()
 
 
 def pack(data: bytes) -> bytes:

@@ -16,13 +16,15 @@ from kroma_core.recording.layout import (
     APPLICATION_ID,
     BLOB_SIZE,
     COUNTED,
+    DIGESTED,
     FORMAT,
     SCHEMA_VERSION,
     SQLITE_MAGIC,
+    digest,
     split,
     unpack,
 )
-from kroma_core.recording.problems import l1_block_name, l2_block_name, refuse
+from kroma_core.recording.problems import Problem, l1_block_name, l2_block_name, refuse, shown
 from kroma_core.recording.values import (
     About,
     ExpectedBlock,
@@ -55,10 +57,10 @@ class _Rows:
         return next(self.each(part, query, arguments, *kinds), None)
 
     def each(self, part: str, query: str, arguments: Sequence[object], *kinds: type) -> Iterator[tuple[Any, ...]]:
-        """Rows whose columns are of `kinds`."""
+        """Rows whose columns are of `kinds`; of any kind where none are given."""
         try:
             for row in self.connection.execute(query, arguments):
-                for column, (value, kind) in enumerate(zip(row, kinds, strict=True)):
+                for column, (value, kind) in enumerate(zip(row, kinds, strict=bool(kinds))):
                     if value is not None and not isinstance(value, kind):
                         got = type(value).__name__
                         raise refuse(self.path, part, f"column {column}", expected=kind.__name__, got=got)
@@ -139,7 +141,7 @@ class StoredRecording:
         try:
             self._expect_pragma("application_id", APPLICATION_ID, "a recording")
             self._expect_pragma("user_version", SCHEMA_VERSION, f"schema {SCHEMA_VERSION}")
-            contents = Fields.of(self._section("contents"), file=path, part="section contents")
+            self._contents = contents = Fields.of(self._section("contents"), file=path, part="section contents")
             self._counts = {table: contents.number(table) for table in COUNTED}
             for table, count in self._counts.items():
                 if (got := rows.count(table)) != count:
@@ -217,10 +219,16 @@ class StoredRecording:
             raise refuse(self.path, part, "row", expected="in the recording", got="missing")
         return TimelineStep(unsafe=row[0], safe=row[1], finalized=row[2])
 
-    def damage(self) -> str | None:
-        """What SQLite's own check of the file's structure finds; None where it is sound."""
-        row = self._rows.one("file", "PRAGMA quick_check(1)", (), str)
-        return None if row is None or row[0] == "ok" else str(row[0])
+    def damage(self) -> Iterator[Problem]:
+        """What is wrong with the file as a database, and with rows that no hash of a chain covers."""
+        row = self._rows.one("file", "PRAGMA integrity_check(1)", (), str)
+        if row is not None and row[0] != "ok":
+            yield Problem(file=self.path, part="file", field="structure", expected="ok", got=shown(row[0]))
+            return
+        for table, query in DIGESTED.items():
+            wanted, got = self._contents.text(f"{table}_sha256"), digest(self._rows.each(table, query, ()))
+            if got != wanted:
+                yield Problem(file=self.path, part=table, field="sha256", expected=wanted, got=got)
 
     def close(self) -> None:
         self._rows.connection.close()

@@ -25,7 +25,7 @@ from kroma_core.codec.trie_root import ordered_root
 from kroma_core.errors import DecodeError
 from kroma_core.recording.expected_json import block_object, expected_block, expected_output
 from kroma_core.recording.json_fields import Fields
-from kroma_core.recording.layout import APPLICATION_ID, COUNTED, SCHEMA_VERSION, TABLES, join, pack
+from kroma_core.recording.layout import APPLICATION_ID, COUNTED, DIGESTED, SCHEMA_VERSION, TABLES, digest, join, pack
 from kroma_core.recording.problems import l1_block_name, l2_block_name, refuse
 from kroma_core.recording.values import About, ExpectedBlock, SafeAfter, StoredBlob, TimelineStep
 from kroma_core.types import Hash32
@@ -184,7 +184,8 @@ class RecordingWriter:
             counts = {
                 table: self._connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in COUNTED
             }
-        self._add_section("contents", counts)
+            digests = {f"{table}_sha256": digest(self._connection.execute(rows)) for table, rows in DIGESTED.items()}
+        self._add_section("contents", counts | digests)
         with self._writing("file"):
             self._connection.execute("COMMIT")
             self._connection.close()

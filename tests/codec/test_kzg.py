@@ -1,0 +1,66 @@
+"""Blobs and their commitments."""
+
+from __future__ import annotations
+
+import hashlib
+from importlib import resources
+
+import pytest
+
+from kroma_core.codec.kzg import (
+    BLOB_SIZE,
+    check_blob,
+    check_blob_proof,
+    commitment_of,
+    proof_of,
+    versioned_hash_of,
+)
+from kroma_core.errors import DecodeError
+
+EMPTY_BLOB = bytes(BLOB_SIZE)
+INFINITY = b"\xc0" + bytes(47)
+"""Commitment of a blob of zeros: the point at infinity."""
+BLOB = b"\x01".rjust(64, b"\0").ljust(BLOB_SIZE, b"\0")
+
+
+def test_the_setup_is_the_ceremonys() -> None:
+    data = (resources.files("kroma_core.codec") / "data" / "kzg_trusted_setup.txt").read_bytes()
+    assert hashlib.sha256(data).hexdigest() == "d39b9f2d047cc9dca2de58f264b6a09448ccd34db967881a6713eacacf0f26b7"
+
+
+def test_the_empty_blob_commits_to_infinity() -> None:
+    assert commitment_of(EMPTY_BLOB) == INFINITY
+    expected = "010657f37554c781402a22917dee2f75def7ab966d7b770905398eba3c444014"
+    assert versioned_hash_of(INFINITY).hex() == expected
+
+
+def test_a_blob_with_one_bit_changed_is_refused() -> None:
+    commitment = commitment_of(BLOB)
+    proof, versioned_hash = proof_of(BLOB, commitment), versioned_hash_of(commitment)
+    check_blob(BLOB, versioned_hash)
+    check_blob_proof(BLOB, commitment, proof, versioned_hash)
+    changed = BLOB[:-1] + b"\1"
+    with pytest.raises(DecodeError, match="its commitment hashes to"):
+        check_blob(changed, versioned_hash)
+    with pytest.raises(DecodeError, match="does not hold"):
+        check_blob_proof(changed, commitment, proof, versioned_hash)
+
+
+def test_a_proof_with_another_commitment_is_refused() -> None:
+    commitment = commitment_of(BLOB)
+    proof, versioned_hash = proof_of(BLOB, commitment), versioned_hash_of(commitment)
+    with pytest.raises(DecodeError, match="the commitment hashes to"):
+        check_blob_proof(BLOB, INFINITY, proof, versioned_hash)
+    with pytest.raises(DecodeError, match="malformed"):
+        check_blob_proof(BLOB, commitment, b"\xff" * 48, versioned_hash)
+
+
+@pytest.mark.parametrize("size", [0, BLOB_SIZE - 1, BLOB_SIZE + 1])
+def test_a_blob_of_another_size_is_refused(size: int) -> None:
+    with pytest.raises(DecodeError, match="expected 131072 bytes"):
+        commitment_of(bytes(size))
+
+
+def test_an_element_above_the_modulus_is_refused() -> None:
+    with pytest.raises(DecodeError, match="modulus"):
+        commitment_of(b"\xff" * 32 + bytes(BLOB_SIZE - 32))
