@@ -1,14 +1,280 @@
-"""One block from its transactions: what happens before, between and after them."""
+"""One block: its plan from payload attributes or from a payload, and its execution into a header and receipts.
+
+Spec: exec-engine.md; canyon, ecotone, isthmus and jovian exec-engine.md; EIP-2935, EIP-4788.
+"""
 
 from __future__ import annotations
 
-from kroma_core.codec.deposits import is_deposit
+import functools
+from collections.abc import Callable
+from importlib import resources
+
+import attrs
+import trio
+
+from kroma_core.chain.base_fee import decode_extra_data, extra_data_of, next_base_fee
+from kroma_core.chain.config import RollupConfig
+from kroma_core.chain.fees import da_footprint, da_footprint_gas_scalar
+from kroma_core.chain.predeploys import MESSAGE_PASSER
+from kroma_core.codec.deposits import decode_deposit, is_deposit
+from kroma_core.codec.headers import EMPTY_REQUESTS_HASH, EMPTY_ROOT, Header
+from kroma_core.codec.receipts import bloom_union
+from kroma_core.codec.trie_root import ordered_root
+from kroma_core.errors import DecodeError, KromaError
+from kroma_core.forks import ExtraDataFormat, Rules
+from kroma_core.l2 import Payload, PayloadAttributes
+from kroma_core.types import ZERO_HASH, Address, Gas, Hash32, L2Number, Timestamp, Wei
 
 from kroma_engine_pyevm.deposits import apply_deposit
-from kroma_engine_pyevm.execution import BlockExecution, TransactionResult
+from kroma_engine_pyevm.environment import BlockEnvironment
+from kroma_engine_pyevm.execution import BlockExecution, InvalidTransaction, TransactionResult
 from kroma_engine_pyevm.signed import apply_signed
+from kroma_engine_pyevm.state import WorldState
+
+BEACON_ROOTS: Address = bytes.fromhex("000f3df6d732807ef1319fb7b8bb8522d0beac02")
+HISTORY_STORAGE: Address = bytes.fromhex("0000f90827f1c53a10cb7a02335b175320002935")
+CREATE2_DEPLOYER: Address = bytes.fromhex("13b0d85ccb8bf860b6b79af3029fca081ae9bef2")
+_MAX_GAS_LIMIT = 2**63 - 1
+
+
+class InvalidBlock(KromaError):
+    """A block that breaks a rule; the text says which."""
+
+
+@attrs.frozen(kw_only=True)
+class BlockPlan:
+    """Everything that a block is computed from, besides the state of its parent."""
+
+    parent: Header
+    parent_hash: Hash32
+    timestamp: Timestamp
+    prev_randao: Hash32
+    fee_recipient: Address
+    gas_limit: Gas
+    base_fee: Wei
+    extra_data: bytes
+    parent_beacon_root: Hash32 | None
+    transactions: tuple[bytes, ...] = attrs.field(repr=False)
+    rules: Rules = attrs.field(repr=False)
+
+    @property
+    def number(self) -> L2Number:
+        return L2Number(self.parent.number + 1)
+
+
+@attrs.frozen(kw_only=True)
+class ExecutedBlock:
+    """A block with all that its execution gave. `nodes` and `codes` are what the store does not have yet, by hash."""
+
+    header: Header
+    hash: Hash32
+    transactions: tuple[bytes, ...] = attrs.field(repr=False)
+    receipts: tuple[bytes, ...] = attrs.field(repr=False)
+    nodes: dict[Hash32, bytes] = attrs.field(repr=False)
+    codes: dict[Hash32, bytes] = attrs.field(repr=False)
+
+
+def plan_of_attributes(parent: Header, parent_hash: Hash32, attributes: PayloadAttributes, config: RollupConfig) -> BlockPlan:
+    """The block that these attributes ask for. Raises `InvalidBlock` where no valid block can have them."""
+    rules = config.schedule.at(attributes.timestamp)
+    if attributes.withdrawals != rules.withdrawals:
+        raise InvalidBlock(f"attributes withdrawals: the rules at {attributes.timestamp} say {rules.withdrawals}")
+    for name, value, required in (
+        ("eip1559Params", attributes.eip1559_params, rules.eip1559_attributes),
+        ("minBaseFee", attributes.min_base_fee, rules.min_base_fee_attribute),
+    ):
+        if (value is not None) != required:
+            raise InvalidBlock(f"attributes {name}: {'missing' if required else 'not expected'} at {attributes.timestamp}")
+    try:
+        extra_data = extra_data_of(attributes, config)
+    except DecodeError as error:
+        raise InvalidBlock(f"attributes: {error}") from error
+    return _plan(
+        parent,
+        parent_hash,
+        config,
+        timestamp=attributes.timestamp,
+        prev_randao=attributes.prev_randao,
+        fee_recipient=attributes.fee_recipient,
+        gas_limit=attributes.gas_limit,
+        extra_data=extra_data,
+        parent_beacon_root=attributes.parent_beacon_root,
+        transactions=attributes.transactions,
+    )
+
+
+def plan_of_payload(parent: Header, parent_hash: Hash32, payload: Payload, config: RollupConfig) -> BlockPlan:
+    """The block that a payload claims to be. Raises `InvalidBlock`; what execution decides is not looked at."""
+    rules = config.schedule.at(payload.timestamp)
+    if rules.extra_data is ExtraDataFormat.EMPTY:
+        expected = config.schedule.first_block_extra_data(payload.timestamp)
+        if payload.extra_data != expected:
+            raise InvalidBlock(f"extraData: expected 0x{expected.hex()}, got 0x{payload.extra_data.hex()}")
+    else:
+        try:
+            decode_extra_data(payload.extra_data, rules)
+        except DecodeError as error:
+            raise InvalidBlock(str(error)) from error
+    return _plan(
+        parent,
+        parent_hash,
+        config,
+        timestamp=payload.timestamp,
+        prev_randao=payload.prev_randao,
+        fee_recipient=payload.fee_recipient,
+        gas_limit=payload.gas_limit,
+        extra_data=payload.extra_data,
+        parent_beacon_root=payload.parent_beacon_root,
+        transactions=payload.transactions,
+    )
+
+
+def _plan(
+    parent: Header,
+    parent_hash: Hash32,
+    config: RollupConfig,
+    *,
+    timestamp: Timestamp,
+    prev_randao: Hash32,
+    fee_recipient: Address,
+    gas_limit: Gas,
+    extra_data: bytes,
+    parent_beacon_root: Hash32 | None,
+    transactions: tuple[bytes, ...],
+) -> BlockPlan:
+    rules = config.schedule.at(timestamp)
+    if timestamp <= parent.timestamp:
+        raise InvalidBlock(f"timestamp {timestamp} is not after the parent's {parent.timestamp}")
+    if gas_limit > _MAX_GAS_LIMIT:
+        raise InvalidBlock(f"gas limit {gas_limit} exceeds {_MAX_GAS_LIMIT}")
+    if (parent_beacon_root is not None) != rules.parent_beacon_root:
+        state = "missing" if rules.parent_beacon_root else "not expected"
+        raise InvalidBlock(f"parent beacon block root: {state} at {timestamp}")
+    return BlockPlan(
+        parent=parent,
+        parent_hash=parent_hash,
+        timestamp=timestamp,
+        prev_randao=prev_randao,
+        fee_recipient=fee_recipient,
+        gas_limit=gas_limit,
+        base_fee=Wei(next_base_fee(parent, timestamp, config)),
+        extra_data=extra_data,
+        parent_beacon_root=parent_beacon_root,
+        transactions=transactions,
+        rules=rules,
+    )
+
+
+async def execute_block(
+    plan: BlockPlan, state: WorldState, config: RollupConfig, block_hash: Callable[[int], Hash32]
+) -> ExecutedBlock:
+    """Execute the plan on `state`, the state of its parent; leaves `state` after the block.
+
+    Raises `InvalidBlock`; `state` is of no use then, nor when the call was cancelled. Yields between transactions.
+    """
+    footprint = _footprint(plan)
+    environment = BlockEnvironment(
+        chain_id=config.l2_chain_id,
+        number=plan.number,
+        timestamp=plan.timestamp,
+        coinbase=plan.fee_recipient,
+        gas_limit=plan.gas_limit,
+        base_fee=plan.base_fee,
+        prev_randao=plan.prev_randao,
+        rules=plan.rules,
+        block_hash=block_hash,
+    )
+    block = BlockExecution(state, environment)
+    _begin(plan, block, config)
+    for index, raw in enumerate(plan.transactions):
+        await trio.lowlevel.checkpoint()
+        try:
+            apply(block, raw)
+        except InvalidTransaction as error:
+            raise InvalidBlock(f"transaction {index} of block {plan.number}: {error}") from error
+    nodes: dict[Hash32, bytes] = {}
+    codes: dict[Hash32, bytes] = {}
+    state_root = state.root_after(nodes, codes)
+    receipts = tuple([receipt.encode() for receipt in block.receipts])
+    header = Header(
+        parent_hash=plan.parent_hash,
+        coinbase=plan.fee_recipient,
+        state_root=state_root,
+        transactions_root=ordered_root(plan.transactions),
+        receipts_root=ordered_root(receipts),
+        bloom=bloom_union([receipt.bloom for receipt in block.receipts if receipt.logs]),
+        number=plan.number,
+        gas_limit=plan.gas_limit,
+        gas_used=block.gas_used,
+        timestamp=plan.timestamp,
+        extra_data=plan.extra_data,
+        mix_hash=plan.prev_randao,
+        base_fee=plan.base_fee,
+        withdrawals_root=_withdrawals_root(plan.rules, state, config),
+        blob_gas_used=footprint if plan.rules.parent_beacon_root else None,
+        excess_blob_gas=0 if plan.rules.parent_beacon_root else None,
+        parent_beacon_root=plan.parent_beacon_root,
+        requests_hash=EMPTY_REQUESTS_HASH if plan.rules.withdrawals_root_is_storage_root else None,
+    )
+    return ExecutedBlock(
+        header=header,
+        hash=header.hash,
+        transactions=plan.transactions,
+        receipts=receipts,
+        nodes=nodes,
+        codes=codes,
+    )
 
 
 def apply(block: BlockExecution, raw: bytes) -> TransactionResult:
     """Execute one transaction of the block. Raises `InvalidTransaction`, leaving state and gas untouched."""
     return apply_deposit(block, raw) if is_deposit(raw) else apply_signed(block, raw)
+
+
+def _begin(plan: BlockPlan, block: BlockExecution, config: RollupConfig) -> None:
+    """What the protocol does to the state before the first transaction."""
+    if plan.rules.create2_deployer and not config.schedule.at(plan.timestamp - 1).create2_deployer:
+        block.state.set_code(CREATE2_DEPLOYER, _create2_deployer_code())
+        block.state.end_transaction()
+    if plan.parent_beacon_root is not None:
+        block.system_call(BEACON_ROOTS, plan.parent_beacon_root)
+    if plan.rules.history_contract:
+        block.system_call(HISTORY_STORAGE, plan.parent_hash)
+
+
+def _footprint(plan: BlockPlan) -> int:
+    """The block's DA footprint, which its header has as blobGasUsed; 0 where there is none.
+
+    Spec: jovian/exec-engine.md, "DA Footprint Block Limit".
+    """
+    if not plan.rules.da_footprint:
+        return 0
+    if not plan.transactions or not is_deposit(plan.transactions[0]):
+        raise InvalidBlock(f"block {plan.number} does not begin with the L1 attributes deposit")
+    signed = [raw for raw in plan.transactions if not is_deposit(raw)]
+    try:
+        scalar = da_footprint_gas_scalar(decode_deposit(plan.transactions[0]).data)
+    except DecodeError as error:
+        raise InvalidBlock(f"block {plan.number}: {error}") from error
+    if scalar is None:
+        if signed:
+            raise InvalidBlock(f"block {plan.number} brings the DA footprint and holds other transactions than deposits")
+        return 0
+    footprint = da_footprint(signed, scalar)
+    if footprint > plan.gas_limit:
+        raise InvalidBlock(f"DA footprint {footprint} of block {plan.number} exceeds its gas limit {plan.gas_limit}")
+    return footprint
+
+
+def _withdrawals_root(rules: Rules, state: WorldState, config: RollupConfig) -> Hash32 | None:
+    if not rules.withdrawals_root_is_storage_root:
+        return EMPTY_ROOT if rules.withdrawals else None
+    passer = MESSAGE_PASSER[config.family]
+    return state.storage_root(passer) if state.account_exists(passer) else ZERO_HASH
+
+
+@functools.cache
+def _create2_deployer_code() -> bytes:
+    """Runtime code, from the reference client; its hash stands in the spec. Spec: canyon/overview.md."""
+    text = (resources.files("kroma_engine_pyevm") / "data" / "create2deployer.hex").read_text()
+    return bytes.fromhex(text.replace("\n", ""))

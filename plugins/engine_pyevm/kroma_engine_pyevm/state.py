@@ -79,6 +79,8 @@ class WorldState:
 
     def __init__(self, nodes: NodeCache, root: Hash32, code: Callable[[Hash32], bytes]) -> None:
         self.root = root
+        self.loaded = 0
+        """Accounts and slots held in memory."""
         self._nodes = nodes
         self._code = code
         self._accounts: dict[Address, Account] = {}
@@ -117,6 +119,7 @@ class WorldState:
                 account.root = root
                 account.code_hash = code_hash
             self._accounts[address] = account
+            self.loaded += 1
         return account
 
     def _for_change(self, address: Address) -> Account:
@@ -210,6 +213,7 @@ class WorldState:
         if value is None:
             value = self._stored(account, slot)
             account.storage[slot] = value
+            self.loaded += 1
         return value
 
     def _stored(self, account: Account, slot: int) -> int:

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from types import TracebackType
 from typing import Protocol
 
-from rocksdict import AccessType, Options, Rdict, WriteBatch
+from rocksdict import BlockBasedOptions, Cache, DBCompressionType, Options, Rdict, WriteBatch
 
-from kroma_core.errors import ConfigError
+from kroma_core.errors import CriticalError
+
+_BLOCK_CACHE_BYTES = 64 << 20
+_WRITE_BUFFER_BYTES = 32 << 20
+_OPEN_FILES = 256
 
 
 class Store(Protocol):
@@ -17,8 +23,6 @@ class Store(Protocol):
     def get(self, key: bytes) -> bytes | None: ...
 
     def write(self, entries: Mapping[bytes, bytes]) -> None: ...
-
-    def close(self) -> None: ...
 
 
 class MemoryStore:
@@ -33,5 +37,67 @@ class MemoryStore:
     def write(self, entries: Mapping[bytes, bytes]) -> None:
         self._entries.update(entries)
 
-    def close(self) -> None:
-        self._entries = {}
+
+class RocksStore:
+    """On disk. A killed process loses nothing that was written; only a crash of the machine may lose the last writes."""
+
+    def __init__(self, database: Rdict, path: Path) -> None:
+        self._database = database
+        self._failing = _Failing(path)
+
+    def get(self, key: bytes) -> bytes | None:
+        with self._failing:
+            value: bytes | None = self._database.get(key)
+        return value
+
+    def write(self, entries: Mapping[bytes, bytes]) -> None:
+        batch = WriteBatch(raw_mode=True)
+        for key, value in entries.items():
+            batch.put(key, value)
+        with self._failing:
+            self._database.write(batch)
+
+
+@contextmanager
+def open_rocks(path: Path) -> Iterator[RocksStore]:
+    """The store in the folder `path`, made if it is not there. Raises `CriticalError` if another process has it."""
+    failing = _Failing(path)
+    with failing:
+        database = Rdict(str(path), _options())
+    try:
+        yield RocksStore(database, path)
+    finally:
+        with failing:
+            database.close()
+
+
+def _options() -> Options:
+    # Keys are hashes and values mostly are, too: nothing to compress, and a bloom filter saves look-ups of what is not
+    # there.
+    blocks = BlockBasedOptions()
+    blocks.set_bloom_filter(10, False)
+    blocks.set_block_cache(Cache(_BLOCK_CACHE_BYTES))
+    options = Options(raw_mode=True)
+    options.create_if_missing(True)
+    options.set_block_based_table_factory(blocks)
+    options.set_compression_type(DBCompressionType.none())
+    options.set_write_buffer_size(_WRITE_BUFFER_BYTES)
+    options.set_max_open_files(_OPEN_FILES)
+    options.set_keep_log_file_num(2)
+    return options
+
+
+class _Failing:
+    """Turns the one exception that the library raises, a bare `Exception`, into `CriticalError`."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if kind is Exception:
+            raise CriticalError(f"engine store {self._path}: {error}") from error

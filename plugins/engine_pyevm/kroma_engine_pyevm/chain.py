@@ -1,0 +1,179 @@
+"""The engine's chain in its store: blocks, receipts, states, heads, and which blocks are canonical.
+
+Everything is kept, of every branch. Keys have a letter in front: n trie node, c code (by hash); h header,
+t transactions, r receipts (by block hash); # canonical hash (by number); and the two single ones below.
+"""
+
+from __future__ import annotations
+
+import functools
+
+from kroma_core.codec.headers import Header
+from kroma_core.codec.payloads import payload_from_header
+from kroma_core.codec.rlp import decode_list, encode_bytes, encode_list
+from kroma_core.errors import ConfigError, CriticalError
+from kroma_core.l2 import ForkchoiceState, Payload
+from kroma_core.types import Hash32
+
+from kroma_engine_pyevm.blocks import ExecutedBlock
+from kroma_engine_pyevm.store import Store
+from kroma_engine_pyevm.trie import NodeCache
+
+SCHEMA_VERSION = 1
+_HEADS = b"heads"
+_IDENTITY = b"identity"
+_CACHED_HEADERS = 2048
+_CACHED_CODES = 1024
+
+
+class ChainStore:
+    """Reading and writing of what the engine keeps. Values are checked when they are written, not when they are read."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self.nodes = NodeCache(_TrieNodes(store))
+        self._headers: dict[Hash32, Header] = {}
+        self.code = functools.lru_cache(_CACHED_CODES)(self._read_code)
+
+    # --- identity
+
+    def claim(self, identity: str) -> bool:
+        """Make this the store of the chain `identity`; True if it is a new store.
+
+        Raises `ConfigError` where it is another chain's, or of another schema.
+        """
+        own = f"{SCHEMA_VERSION}\n{identity}".encode()
+        found = self._store.get(_IDENTITY)
+        if found is None:
+            return True
+        if found != own:
+            schema, _, other = found.decode(errors="replace").partition("\n")
+            if schema != str(SCHEMA_VERSION):
+                raise ConfigError(f"the engine's data is of schema {schema}, this version reads {SCHEMA_VERSION}")
+            raise ConfigError(f"the engine's data belongs to chain {other}, not to {identity}")
+        return False
+
+    def begin(self, identity: str, genesis: ExecutedBlock) -> None:
+        """Write the genesis block and its state, at once with the identity."""
+        heads = ForkchoiceState(unsafe=genesis.hash, safe=genesis.hash, finalized=genesis.hash)
+        self._store.write(
+            {
+                **_entries(genesis),
+                _canonical(genesis.header.number): genesis.hash,
+                _HEADS: _encode_heads(heads),
+                _IDENTITY: f"{SCHEMA_VERSION}\n{identity}".encode(),
+            }
+        )
+
+    # --- blocks
+
+    def header(self, block_hash: Hash32) -> Header | None:
+        """The header of a stored block."""
+        header = self._headers.get(block_hash)
+        if header is None:
+            raw = self._store.get(b"h" + block_hash)
+            if raw is None:
+                return None
+            header = Header.decode(raw)
+            self._remember(block_hash, header)
+        return header
+
+    def _remember(self, block_hash: Hash32, header: Header) -> None:
+        if len(self._headers) >= _CACHED_HEADERS:
+            del self._headers[next(iter(self._headers))]
+        self._headers[block_hash] = header
+
+    def payload(self, block_hash: Hash32) -> Payload | None:
+        header = self.header(block_hash)
+        if header is None:
+            return None
+        return payload_from_header(header, block_hash, self._list(b"t", block_hash))
+
+    def receipts(self, block_hash: Hash32) -> tuple[bytes, ...] | None:
+        return None if self.header(block_hash) is None else self._list(b"r", block_hash)
+
+    def canonical(self, number: int) -> Hash32 | None:
+        return self._store.get(_canonical(number)) or None
+
+    def save(self, block: ExecutedBlock) -> None:
+        self._store.write(_entries(block))
+        self._remember(block.hash, block.header)
+
+    def ancestor(self, block_hash: Hash32, number: int) -> Hash32:
+        """The ancestor of a block at `number`, which is not above it."""
+        header = self._known_header(block_hash)
+        while header.number > number:
+            if self.canonical(header.number) == block_hash:
+                found = self.canonical(number)
+                if found is not None:
+                    return found
+            block_hash = header.parent_hash
+            header = self._known_header(block_hash)
+        return block_hash
+
+    def _known_header(self, block_hash: Hash32) -> Header:
+        header = self.header(block_hash)
+        if header is None:
+            raise CriticalError(f"engine store: block 0x{block_hash.hex()} is missing")
+        return header
+
+    def _list(self, letter: bytes, block_hash: Hash32) -> tuple[bytes, ...]:
+        raw = self._store.get(letter + block_hash)
+        if raw is None:
+            raise CriticalError(f"engine store: the content of block 0x{block_hash.hex()} is missing")
+        return tuple([item for item in decode_list(raw) if isinstance(item, bytes)])
+
+    def _read_code(self, code_hash: Hash32) -> bytes:
+        code = self._store.get(b"c" + code_hash)
+        if code is None:
+            raise CriticalError(f"engine store: code 0x{code_hash.hex()} is missing")
+        return code
+
+    # --- heads
+
+    def heads(self) -> ForkchoiceState:
+        raw = self._store.get(_HEADS)
+        if raw is None:
+            raise CriticalError("engine store: it has no heads")
+        return ForkchoiceState(unsafe=raw[:32], safe=raw[32:64], finalized=raw[64:])
+
+    def set_heads(self, heads: ForkchoiceState) -> None:
+        """Write the heads, and make the chain of the unsafe head the canonical one."""
+        entries: dict[bytes, bytes] = {_HEADS: _encode_heads(heads)}
+        old = self._known_header(self.heads().unsafe)
+        header = self._known_header(heads.unsafe)
+        for number in range(header.number + 1, old.number + 1):
+            entries[_canonical(number)] = b""
+        block_hash = heads.unsafe
+        while self.canonical(header.number) != block_hash:
+            entries[_canonical(header.number)] = block_hash
+            block_hash = header.parent_hash
+            header = self._known_header(block_hash)
+        self._store.write(entries)
+
+
+class _TrieNodes:
+    """The store as tries see it."""
+
+    def __init__(self, store: Store) -> None:
+        self._get = store.get
+
+    def get(self, key: bytes) -> bytes | None:
+        return self._get(b"n" + key)
+
+
+def _entries(block: ExecutedBlock) -> dict[bytes, bytes]:
+    entries = {b"n" + node_hash: node for node_hash, node in block.nodes.items()}
+    entries |= {b"c" + code_hash: code for code_hash, code in block.codes.items()}
+    entries[b"h" + block.hash] = block.header.encode()
+    entries[b"t" + block.hash] = encode_list([encode_bytes(raw) for raw in block.transactions])
+    entries[b"r" + block.hash] = encode_list([encode_bytes(raw) for raw in block.receipts])
+    return entries
+
+
+def _canonical(number: int) -> bytes:
+    return b"#" + number.to_bytes(8, "big")
+
+
+def _encode_heads(heads: ForkchoiceState) -> bytes:
+    return heads.unsafe + heads.safe + heads.finalized

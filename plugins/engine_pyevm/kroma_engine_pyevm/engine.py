@@ -1,0 +1,216 @@
+"""The engine protocol over the executor and the chain store.
+
+Spec: exec-engine.md, "Engine API". Calls come one at a time (core's engine controller is the one writer); readers may
+come between two transactions of a block.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import attrs
+import trio
+
+from kroma_core.api import AccountProof, Applied, Building, Gone, Inconsistent, Invalid, Sealed, Syncing, Valid
+from kroma_core.chain.config import ChainConfig
+from kroma_core.codec.headers import Header
+from kroma_core.codec.payloads import header_of, payload_from_header, payload_id
+from kroma_core.errors import NotFound
+from kroma_core.l2 import ForkchoiceState, L2Label, Payload, PayloadAttributes
+from kroma_core.types import ZERO_HASH, Address, Hash32, L2Number
+
+from kroma_engine_pyevm import proofs
+from kroma_engine_pyevm.blocks import (
+    BlockPlan,
+    ExecutedBlock,
+    InvalidBlock,
+    execute_block,
+    plan_of_attributes,
+    plan_of_payload,
+)
+from kroma_engine_pyevm.chain import ChainStore
+from kroma_engine_pyevm.genesis import genesis_block
+from kroma_engine_pyevm.state import WorldState
+from kroma_engine_pyevm.store import Store
+
+_KEPT_BLOCKS = 16
+_STATE_KEPT = 200_000
+
+
+class PyEvmEngine:
+    """Executes blocks in this process. Forced transactions only: there is no pool to fill a block from yet."""
+
+    def __init__(self, chain: ChainConfig, store: Store) -> None:
+        self._config = chain.rollup
+        self._store = ChainStore(store)
+        identity = f"{chain.rollup.l2_chain_id} (genesis 0x{chain.rollup.genesis.l2.hash.hex()})"
+        if self._store.claim(identity):
+            self._store.begin(identity, genesis_block(chain, self._store.nodes))
+        self._buildings: dict[bytes, ExecutedBlock] = {}
+        self._sealed: dict[Hash32, ExecutedBlock] = {}
+        """Blocks that were built here and not yet stored: `execute` need not run them again."""
+        self._tip: WorldState | None = None
+        """The state after the block that was executed last, with what it has loaded."""
+
+    # --- reading
+
+    async def heads(self) -> ForkchoiceState:
+        await trio.lowlevel.checkpoint()
+        return self._store.heads()
+
+    async def block(self, block: Hash32 | L2Number | L2Label) -> Payload:
+        await trio.lowlevel.checkpoint()
+        if isinstance(block, L2Label):
+            heads = self._store.heads()
+            labels = {L2Label.UNSAFE: heads.unsafe, L2Label.SAFE: heads.safe, L2Label.FINALIZED: heads.finalized}
+            found = self._store.payload(labels[block])
+        elif isinstance(block, bytes):
+            found = self._store.payload(block)
+        else:
+            block_hash = self._store.canonical(block)
+            found = None if block_hash is None else self._store.payload(block_hash)
+        if found is None:
+            raise NotFound(f"the engine has no block {f'0x{block.hex()}' if isinstance(block, bytes) else block}")
+        return found
+
+    async def receipts(self, block_hash: Hash32) -> tuple[bytes, ...]:
+        await trio.lowlevel.checkpoint()
+        found = self._store.receipts(block_hash)
+        if found is None:
+            raise NotFound(f"the engine has no block 0x{block_hash.hex()}")
+        return found
+
+    async def proof(self, address: Address, slots: Sequence[Hash32], block_hash: Hash32) -> AccountProof:
+        await trio.lowlevel.checkpoint()
+        return proofs.account_proof(self._store.nodes, self._header(block_hash).state_root, address, slots)
+
+    async def storage_root(self, address: Address, block_hash: Hash32) -> Hash32:
+        await trio.lowlevel.checkpoint()
+        return proofs.storage_root(self._store.nodes, self._header(block_hash).state_root, address)
+
+    def _header(self, block_hash: Hash32) -> Header:
+        header = self._store.header(block_hash)
+        if header is None:
+            raise NotFound(f"the engine has no block 0x{block_hash.hex()}")
+        return header
+
+    # --- building
+
+    async def build(
+        self, parent: Hash32, attributes: PayloadAttributes, heads: ForkchoiceState
+    ) -> Building | Invalid | Syncing:
+        await trio.lowlevel.checkpoint()
+        header = self._store.header(parent)
+        if header is None:
+            return Syncing()
+        try:
+            block = await self._execute(plan_of_attributes(header, parent, attributes, self._config))
+        except InvalidBlock as error:
+            return Invalid(reason=str(error), latest_valid=parent)
+        version = self._config.schedule.at(attributes.timestamp).forkchoice_version
+        building = Building(id=payload_id(parent, attributes, version), parent=parent)
+        _keep(self._buildings, building.id, block)
+        return building
+
+    async def seal(self, building: Building) -> Sealed | Invalid | Gone:
+        await trio.lowlevel.checkpoint()
+        block = self._buildings.pop(building.id, None)
+        if block is None:
+            return Gone()
+        _keep(self._sealed, block.hash, block)
+        return Sealed(payload=payload_from_header(block.header, block.hash, block.transactions))
+
+    async def cancel(self, building: Building) -> None:
+        await trio.lowlevel.checkpoint()
+        self._buildings.pop(building.id, None)
+
+    # --- executing
+
+    async def execute(self, payload: Payload) -> Valid | Invalid | Syncing:
+        await trio.lowlevel.checkpoint()
+        claimed = header_of(payload)
+        if claimed.hash != payload.hash:
+            reason = f"block {payload.number}: its fields hash to 0x{claimed.hash.hex()}, not to 0x{payload.hash.hex()}"
+            return Invalid(reason=reason)
+        if self._store.header(payload.hash) is not None:
+            return Valid()
+        parent = self._store.header(payload.parent_hash)
+        if parent is None:
+            return Syncing()
+        block = self._sealed.pop(payload.hash, None)
+        if block is None:
+            try:
+                block = await self._execute(plan_of_payload(parent, payload.parent_hash, payload, self._config))
+                _compare(claimed, block.header)
+            except InvalidBlock as error:
+                return Invalid(reason=str(error), latest_valid=payload.parent_hash)
+        self._store.save(block)
+        return Valid()
+
+    async def set_heads(self, heads: ForkchoiceState) -> Applied | Syncing | Inconsistent:
+        await trio.lowlevel.checkpoint()
+        unsafe = self._store.header(heads.unsafe)
+        if unsafe is None:
+            return Syncing()
+        current = self._store.heads()
+        if heads == current:
+            return Applied()
+        for name, block_hash, above in (
+            ("safe", heads.safe, heads.unsafe),
+            ("finalized", heads.finalized, heads.safe),
+            ("already finalized", current.finalized, heads.unsafe),
+        ):
+            if not self._descends(above, block_hash):
+                reason = f"the {name} block 0x{block_hash.hex()} is no ancestor of block 0x{above.hex()}"
+                return Inconsistent(reason=reason)
+        self._store.set_heads(heads)
+        return Applied()
+
+    def _descends(self, block_hash: Hash32, ancestor: Hash32) -> bool:
+        """Whether `ancestor` is a block below the first one, or that block itself."""
+        header = self._store.header(block_hash)
+        below = self._store.header(ancestor)
+        if header is None or below is None or below.number > header.number:
+            return False
+        return self._store.ancestor(block_hash, below.number) == ancestor
+
+    async def _execute(self, plan: BlockPlan) -> ExecutedBlock:
+        """Execute a plan. Whatever happens on the way, the chain and its states are unharmed."""
+        state = self._state_at(plan.parent.state_root)
+
+        def block_hash(number: int) -> Hash32:
+            return self._store.ancestor(plan.parent_hash, number) if number <= plan.parent.number else ZERO_HASH
+
+        block = await execute_block(plan, state, self._config, block_hash)
+        self._tip = state
+        return block
+
+    def _state_at(self, root: Hash32) -> WorldState:
+        """The state at a root; the tip's, with what it has loaded, where it is that one."""
+        tip, self._tip = self._tip, None
+        if tip is not None and tip.root == root and tip.loaded < _STATE_KEPT:
+            return tip
+        return WorldState(self._store.nodes, root, self._store.code)
+
+
+def _keep(blocks: dict[bytes, ExecutedBlock], key: bytes, block: ExecutedBlock) -> None:
+    """Remember a block, forgetting the oldest of too many."""
+    if len(blocks) >= _KEPT_BLOCKS:
+        del blocks[next(iter(blocks))]
+    blocks[key] = block
+
+
+def _compare(claimed: Header, computed: Header) -> None:
+    """Raises `InvalidBlock` that names the first field in which a block is not what its execution gives."""
+    for field in attrs.fields(Header):
+        expected, got = getattr(computed, field.name), getattr(claimed, field.name)
+        if expected != got:
+            raise InvalidBlock(
+                f"block {claimed.number}: {field.name} is {_shown(got)}, execution gives {_shown(expected)}"
+            )
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, bytes):
+        return f"0x{value.hex()}" if len(value) <= 32 else f"{len(value)} bytes"
+    return str(value)

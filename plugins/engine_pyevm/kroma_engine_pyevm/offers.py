@@ -1,0 +1,61 @@
+"""What a profile may name: `pyevm` as engine."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+import attrs
+
+from kroma_core.api import Capability, ExecutionEngine, Offer, PluginContext, hookimpl
+from kroma_core.chain.config import ChainConfig
+
+from kroma_engine_pyevm.refusals import problems_with
+
+
+class StoreKind(enum.StrEnum):
+    """Where the engine keeps its chain."""
+
+    ROCKSDB = "rocksdb"
+    """On disk, in the node's data folder."""
+    MEMORY = "memory"
+    """In memory: gone when the node ends."""
+
+
+@attrs.frozen(kw_only=True)
+class EngineSettings:
+    """The embedded engine."""
+
+    store: StoreKind = StoreKind.ROCKSDB
+    """Where the chain is kept: `rocksdb` (on disk) or `memory`."""
+
+
+@asynccontextmanager
+async def open_engine(settings: EngineSettings, context: PluginContext) -> AsyncIterator[ExecutionEngine]:
+    from kroma_engine_pyevm.engine import PyEvmEngine
+    from kroma_engine_pyevm.store import MemoryStore, open_rocks
+
+    if settings.store is StoreKind.MEMORY:
+        yield PyEvmEngine(context.chain, MemoryStore())
+        return
+    with open_rocks(context.data_dir / "chain") as store:
+        yield PyEvmEngine(context.chain, store)
+
+
+def check(settings: EngineSettings, chain: ChainConfig) -> Sequence[str]:
+    return problems_with(chain)
+
+
+@hookimpl
+def provide_engines() -> Sequence[Offer[ExecutionEngine]]:
+    return [
+        Offer(
+            kind="pyevm",
+            config=EngineSettings,
+            open=open_engine,
+            check=check,
+            summary="executes blocks inside the node, on py-evm",
+            capabilities=frozenset({Capability.EXECUTES, Capability.PROOFS}),
+        )
+    ]
