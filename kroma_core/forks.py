@@ -399,14 +399,10 @@ class Schedule:
 
         A fork that is active at genesis activates in the genesis block, which is not derived.
         """
-        return tuple(
-            fork
-            for fork in self.table
-            if fork in self.times
-            and time >= self.times[fork]
-            and time >= self.block_time
-            and time - self.block_time < self.times[fork]
-        )
+        before = time - self.block_time
+        if before < 0 or bisect_right(self._starts, before) == bisect_right(self._starts, time):
+            return ()  # nearly every block
+        return tuple(fork for fork in self.table if fork in self.times and before < self.times[fork] <= time)
 
     def first_block_is_empty(self, time: Timestamp) -> bool:
         """Whether the L2 block at `time` activates a fork whose first block holds no batcher transactions.

@@ -173,7 +173,8 @@ class StoredRecording:
         return tuple([StoredLink(hash=row[0], number=number, parent_hash=row[1]) for row in found])
 
     def span(self) -> tuple[int, int]:
-        row = self._rows.one("L1 blocks", "SELECT min(number), max(number) FROM l1_block", (), int, int)
+        query = "SELECT (SELECT min(number) FROM l1_block), (SELECT max(number) FROM l1_block)"  # each by the index
+        row = self._rows.one("L1 blocks", query, (), int, int)
         if row is None or row[0] is None:
             raise refuse(self.path, "L1 blocks", "count", expected="at least one", got="none")
         return int(row[0]), int(row[1])
