@@ -43,9 +43,15 @@ def needs_receipts(header: Header, config: ChainConfig) -> bool:
 
 
 def payload_attributes(
-    config: ChainConfig, parent: L2Ref, parent_config: SystemConfig, origin: L1Origin, *, dependency_set: int = 1
+    config: ChainConfig,
+    parent: L2Ref,
+    parent_config: SystemConfig,
+    origin: L1Origin,
+    *,
+    sequenced: tuple[bytes, ...] = (),
+    dependency_set: int = 1,
 ) -> PayloadAttributes:
-    """Attributes of the block after `parent` in the epoch of `origin`, with deposits and upgrades alone.
+    """Attributes of the block after `parent` in the epoch of `origin`: deposits, upgrades, and what was `sequenced`.
 
     The user deposits and config updates of `origin` belong to the first block of its epoch. Raises `ResetError` if
     `origin` does not continue the L1 chain of `parent` or is younger than the block would be, `CriticalError` where L1
@@ -79,7 +85,7 @@ def payload_attributes(
         prev_randao=origin.header.mix_hash,
         fee_recipient=rules.fee_recipient,
         gas_limit=Gas(system_config.gas_limit + upgrade_gas(rollup, time)),
-        transactions=tuple([encode(deposit) for deposit in (info, *deposits, *upgrades)]),
+        transactions=(encode(info), *map(encode, deposits), *map(encode, upgrades), *sequenced),
         no_tx_pool=True,
         withdrawals=rules.withdrawals,
         parent_beacon_root=beacon_root if rules.parent_beacon_root else None,

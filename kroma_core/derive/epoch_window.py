@@ -18,11 +18,11 @@ import attrs
 
 from kroma_core.chain.config import ChainConfig
 from kroma_core.derive.batch_rules import RULE, BatchReason, BatchVerdict
-from kroma_core.derive.batches import Batch, SingularBatch, SpanBatch
+from kroma_core.derive.batches import Batch, SingularBatch, SpanBatch, SpanBlock
 from kroma_core.derive.steps import BatchKind
 from kroma_core.errors import ResetError
 from kroma_core.events import Number, Outcome, Subject, Verdict
-from kroma_core.types import L1Ref, L2Ref, Timestamp
+from kroma_core.types import Hash32, L1Ref, L2Ref, Timestamp
 
 
 class Waiting(enum.Enum):
@@ -65,7 +65,8 @@ class EpochWindow:
     def __init__(self, config: ChainConfig, origin: L1Ref, report: Report) -> None:
         self._config = config
         self._report = report
-        self._span: deque[SingularBatch] = deque()
+        self._span: deque[tuple[SpanBlock, Hash32]] = deque()
+        """Blocks of a span batch that are still to come, each with the hash of its epoch."""
         self.origin = origin
         self.blocks: list[L1Ref] = [origin]
 
@@ -133,11 +134,8 @@ class EpochWindow:
         )
 
     def take_apart(self, span: SpanBatch, parent: L2Ref) -> BatchReason | None:
-        """Queue the blocks of a span batch after `parent`; the reason why it is impossible, if it is.
-
-        The parent hashes are filled in when the blocks are taken out.
-        """
-        batches: deque[SingularBatch] = deque()
+        """Queue the blocks of a span batch after `parent`; the reason why it is impossible, if it is."""
+        blocks: deque[tuple[SpanBlock, Hash32]] = deque()
         first_known = self.blocks[0].number
         found = 0
         for block in span.blocks:
@@ -149,26 +147,25 @@ class EpochWindow:
             if not found <= index < len(self.blocks):
                 return BatchReason.EPOCH_UNKNOWN
             found = index
-            batches.append(
-                SingularBatch(
-                    parent_hash=b"",
-                    epoch_number=block.epoch_number,
-                    epoch_hash=self.blocks[index].hash,
-                    timestamp=block.timestamp,
-                    transactions=block.transactions,
-                )
-            )
-        self._span = batches
+            blocks.append((block, self.blocks[index].hash))
+        self._span = blocks
         return None
 
     def next_of_span(self, parent: L2Ref) -> SingularBatch | None:
         """The next block of the span batch that was taken apart, if it follows `parent`; otherwise all are dropped."""
         if not self._span:
             return None
-        if self._span[0].timestamp != parent.timestamp + self._config.rollup.block_time:
+        if self._span[0][0].timestamp != parent.timestamp + self._config.rollup.block_time:
             self._drop_span(WindowReason.PARENT_CHANGED)
             return None
-        return attrs.evolve(self._span.popleft(), parent_hash=parent.hash)
+        block, epoch_hash = self._span.popleft()
+        return SingularBatch(
+            parent_hash=parent.hash,
+            epoch_number=block.epoch_number,
+            epoch_hash=epoch_hash,
+            timestamp=block.timestamp,
+            transactions=block.transactions,
+        )
 
     @property
     def span_is_done(self) -> bool:
@@ -180,7 +177,7 @@ class EpochWindow:
             self._drop_span(reason)
 
     def _drop_span(self, reason: enum.StrEnum) -> None:
-        first = self._span[0]
+        first, _ = self._span[0]
         self._report(
             Verdict(
                 subject=Subject.SPAN_BATCH,

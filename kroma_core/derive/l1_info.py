@@ -122,31 +122,28 @@ def l1_info_deposit(
     """
     contract, layout = _form(config, l2_time)
     rules = config.rollup.schedule.at(l2_time)
-    info = L1Info(
+    base_scalar, blob_scalar, blob_fee = 0, 0, None
+    if layout.packed:
+        base_scalar, blob_scalar = fee_scalars(system_config.scalar)
+        blob_fee = blob_base_fee(header, config.l1, config.rollup.schedule.at(header.timestamp))
+    operator_fee = system_config.operator_fee_params
+    info = L1Info(  # with more than the layout has, which then leaves it out
         number=header.number,
         time=header.timestamp,
         base_fee=header.base_fee or 0,
         block_hash=l1_hash,
         sequence_number=sequence_number,
         batcher=system_config.batcher,
+        overhead=system_config.overhead,
+        scalar=system_config.scalar,
+        blob_base_fee=_MIN_BLOB_BASE_FEE if blob_fee is None else blob_fee,
+        base_fee_scalar=base_scalar,
+        blob_base_fee_scalar=blob_scalar,
+        operator_fee_scalar=int.from_bytes(operator_fee[20:24], "big"),
+        operator_fee_constant=int.from_bytes(operator_fee[24:32], "big"),
+        da_footprint_gas_scalar=system_config.da_footprint_gas_scalar or _DEFAULT_DA_FOOTPRINT_SCALAR,
         validator_reward_scalar=system_config.validator_reward_scalar,
     )
-    if layout.packed:
-        base_scalar, blob_scalar = fee_scalars(system_config.scalar)
-        l1_rules = config.rollup.schedule.at(header.timestamp)
-        fee = blob_base_fee(header, config.l1, l1_rules)
-        operator_fee = system_config.operator_fee_params
-        info = attrs.evolve(
-            info,
-            blob_base_fee=_MIN_BLOB_BASE_FEE if fee is None else fee,
-            base_fee_scalar=base_scalar,
-            blob_base_fee_scalar=blob_scalar,
-            operator_fee_scalar=int.from_bytes(operator_fee[20:24], "big"),
-            operator_fee_constant=int.from_bytes(operator_fee[24:32], "big"),
-            da_footprint_gas_scalar=system_config.da_footprint_gas_scalar or _DEFAULT_DA_FOOTPRINT_SCALAR,
-        )
-    else:
-        info = attrs.evolve(info, overhead=system_config.overhead, scalar=system_config.scalar)
     return DepositTransaction(
         source_hash=l1_info_source(l1_hash, sequence_number),
         sender=DEPOSITOR,

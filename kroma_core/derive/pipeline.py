@@ -339,9 +339,8 @@ class Derivation:
             raise CriticalError(
                 f"L1 block {batch.epoch_number}, epoch of the block after {parent.ref.id}, was not kept"
             )
-        attributes = payload_attributes(self._config, parent.ref, parent.config, epoch)
         step: Derived | None = Derived(
-            attributes=attrs.evolve(attributes, transactions=attributes.transactions + batch.transactions),
+            attributes=payload_attributes(self._config, parent.ref, parent.config, epoch, sequenced=batch.transactions),
             parent=parent.ref,
             derived_from=origin,
             kind=found.kind,
