@@ -52,7 +52,9 @@ def compressed_size(data: bytes) -> int:
             if position >= limit:
                 break
             position += 1
-            if position - 1 - candidate <= _MAX_DISTANCE and data[candidate : candidate + 3] == data[position - 1 : position + 2]:
+            if position - 1 - candidate > _MAX_DISTANCE:
+                continue
+            if data[candidate : candidate + 3] == data[position - 1 : position + 2]:
                 break
         if position >= limit:
             break

@@ -1,7 +1,7 @@
 """What a transaction pays besides gas: the L1 data fee, the operator fee, and its share of the block's DA footprint.
 
-Pure arithmetic over the numbers that the L1-attributes deposit wrote; where they come from (the contract's storage while
-executing, the deposit's call data when describing a receipt) is the caller's affair.
+Pure arithmetic over the numbers that the L1-attributes deposit wrote; where they come from (the contract's storage
+while executing, the deposit's call data when describing a receipt) is the caller's affair.
 Spec: exec-engine.md, "L1-Cost fees"; fjord/exec-engine.md, "Fees"; isthmus/exec-engine.md, "Operator Fee";
 jovian/exec-engine.md, "DA Footprint Block Limit".
 """
@@ -155,7 +155,8 @@ def da_footprint_gas_scalar(l1_info: bytes) -> int | None:
     if len(l1_info) == _ISTHMUS_L1_INFO_SIZE:
         return None
     if len(l1_info) < _JOVIAN_L1_INFO_SIZE or l1_info[:4] != _JOVIAN_L1_INFO_SELECTOR:
-        raise DecodeError(f"L1 attributes: expected the form with a DA footprint scalar, got {l1_info[:4].hex()}…, {len(l1_info)} bytes")
+        got = f"{len(l1_info)} bytes of selector 0x{l1_info[:4].hex()}"
+        raise DecodeError(f"L1 attributes: expected the form with a DA footprint scalar, got {got}")
     return int.from_bytes(l1_info[_JOVIAN_L1_INFO_SIZE - 2 : _JOVIAN_L1_INFO_SIZE], "big")
 
 

@@ -24,7 +24,6 @@ from kroma_core.errors import DecodeError, KromaError
 from kroma_core.forks import ExtraDataFormat, Rules
 from kroma_core.l2 import Payload, PayloadAttributes
 from kroma_core.types import ZERO_HASH, Address, Gas, Hash32, L2Number, Timestamp, Wei
-
 from kroma_engine_pyevm.deposits import apply_deposit
 from kroma_engine_pyevm.environment import BlockEnvironment
 from kroma_engine_pyevm.execution import BlockExecution, InvalidTransaction, TransactionResult
@@ -74,7 +73,9 @@ class ExecutedBlock:
     codes: dict[Hash32, bytes] = attrs.field(repr=False)
 
 
-def plan_of_attributes(parent: Header, parent_hash: Hash32, attributes: PayloadAttributes, config: RollupConfig) -> BlockPlan:
+def plan_of_attributes(
+    parent: Header, parent_hash: Hash32, attributes: PayloadAttributes, config: RollupConfig
+) -> BlockPlan:
     """The block that these attributes ask for. Raises `InvalidBlock` where no valid block can have them."""
     rules = config.schedule.at(attributes.timestamp)
     if attributes.withdrawals != rules.withdrawals:
@@ -84,7 +85,8 @@ def plan_of_attributes(parent: Header, parent_hash: Hash32, attributes: PayloadA
         ("minBaseFee", attributes.min_base_fee, rules.min_base_fee_attribute),
     ):
         if (value is not None) != required:
-            raise InvalidBlock(f"attributes {name}: {'missing' if required else 'not expected'} at {attributes.timestamp}")
+            state = "missing" if required else "not expected"
+            raise InvalidBlock(f"attributes {name}: {state} at {attributes.timestamp}")
     try:
         extra_data = extra_data_of(attributes, config)
     except DecodeError as error:
@@ -258,7 +260,7 @@ def _footprint(plan: BlockPlan) -> int:
         raise InvalidBlock(f"block {plan.number}: {error}") from error
     if scalar is None:
         if signed:
-            raise InvalidBlock(f"block {plan.number} brings the DA footprint and holds other transactions than deposits")
+            raise InvalidBlock(f"block {plan.number} brings the DA footprint and may hold deposits only")
         return 0
     footprint = da_footprint(signed, scalar)
     if footprint > plan.gas_limit:

@@ -18,7 +18,6 @@ from eth.exceptions import (
 from kroma_core.codec.keccak import keccak256
 from kroma_core.codec.rlp import encode_bytes, encode_int, encode_list
 from kroma_core.types import Address
-
 from kroma_engine_pyevm.environment import BlockEnvironment, Message, TransactionContext
 from kroma_engine_pyevm.frames import CALL_DEPTH_LIMIT, Frame, Machine
 from kroma_engine_pyevm.state import WorldState

@@ -14,7 +14,6 @@ from kroma_core.codec.rlp import decode_list, encode_bytes, encode_list
 from kroma_core.errors import ConfigError, CriticalError
 from kroma_core.l2 import ForkchoiceState, Payload
 from kroma_core.types import Hash32
-
 from kroma_engine_pyevm.blocks import ExecutedBlock
 from kroma_engine_pyevm.store import Store
 from kroma_engine_pyevm.trie import NodeCache
@@ -27,7 +26,7 @@ _CACHED_CODES = 1024
 
 
 class ChainStore:
-    """Reading and writing of what the engine keeps. Values are checked when they are written, not when they are read."""
+    """What the engine keeps. Values are checked when they are written, not when they are read."""
 
     def __init__(self, store: Store) -> None:
         self._store = store

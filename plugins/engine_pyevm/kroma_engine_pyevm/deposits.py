@@ -11,7 +11,6 @@ from kroma_core.codec.deposits import DepositTransaction, decode_deposit
 from kroma_core.codec.transactions import DEPOSIT
 from kroma_core.errors import DecodeError
 from kroma_core.types import Gas
-
 from kroma_engine_pyevm.calls import created_address
 from kroma_engine_pyevm.execution import (
     BlockExecution,

@@ -18,7 +18,6 @@ from kroma_core.codec.payloads import header_of, payload_from_header, payload_id
 from kroma_core.errors import NotFound
 from kroma_core.l2 import ForkchoiceState, L2Label, Payload, PayloadAttributes
 from kroma_core.types import ZERO_HASH, Address, Hash32, L2Number
-
 from kroma_engine_pyevm import proofs
 from kroma_engine_pyevm.blocks import (
     BlockPlan,

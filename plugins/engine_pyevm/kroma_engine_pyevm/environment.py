@@ -52,7 +52,9 @@ class Message:
     `value` is only what CALLVALUE shows.
     """
 
-    __slots__ = ("code", "code_address", "data", "depth", "gas", "is_static", "sender", "storage_address", "transfers", "value")
+    __slots__ = (
+        "code", "code_address", "data", "depth", "gas", "is_static", "sender", "storage_address", "transfers", "value",
+    )  # fmt: skip
 
     def __init__(
         self,

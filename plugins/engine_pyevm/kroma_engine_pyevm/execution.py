@@ -17,7 +17,6 @@ from kroma_core.codec.receipts import Log, Receipt, bloom_of
 from kroma_core.errors import KromaError
 from kroma_core.forks import EvmRules
 from kroma_core.types import Address, Gas
-
 from kroma_engine_pyevm.calls import MAX_NONCE, call, create, created_address, delegate_of
 from kroma_engine_pyevm.environment import BlockEnvironment, Message, TransactionContext
 from kroma_engine_pyevm.frames import Frame

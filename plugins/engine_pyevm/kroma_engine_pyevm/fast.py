@@ -12,7 +12,6 @@ from eth.exceptions import FullStack, Halt, InvalidJumpDestination, Revert
 from eth.vm import opcode_values as op
 
 from kroma_core.codec.keccak import keccak256
-
 from kroma_engine_pyevm.frames import STACK_LIMIT, Frame, Instruction, jump_destinations
 
 _MASK = 2**256 - 1

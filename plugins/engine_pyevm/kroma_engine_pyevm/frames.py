@@ -1,8 +1,8 @@
 """A call frame: the machine that runs one piece of bytecode, over py-evm's instruction logic.
 
 py-evm's own computation object spends most of its time on validation, logging and objects for stack, memory, code and
-gas. This one offers the same methods to py-evm's instructions on plain values: the stack is a list of integers, memory a
-bytearray. Its loop takes price and logic of each opcode from flat tables.
+gas. This one offers the same methods to py-evm's instructions on plain values: the stack is a list of integers, memory
+a bytearray. Its loop takes price and logic of each opcode from flat tables.
 """
 
 from __future__ import annotations
@@ -13,11 +13,9 @@ from typing import Any
 
 import attrs
 from eth.exceptions import FullStack, Halt, InsufficientStack, InvalidJumpDestination, OutOfGas, VMError
-from eth.vm.computation import BaseComputation
 
 from kroma_core.codec.receipts import Log
 from kroma_core.types import Address
-
 from kroma_engine_pyevm.environment import BlockEnvironment, Message, TransactionContext
 from kroma_engine_pyevm.state import WorldState
 
@@ -76,10 +74,13 @@ def memory_price(words: int) -> int:
     return 3 * words + words * words // 512
 
 
-class Frame(BaseComputation):
-    """One running call. `gas` is what is left of its gas; `error` says how it failed, None while it has not."""
+class Frame:
+    """One running call: what py-evm calls a computation, with the methods that its instructions use.
 
-    def __init__(  # the base's constructor builds the objects that this class does without
+    `gas` is what is left of the call's gas; `failure` says how it failed, None while it has not.
+    """
+
+    def __init__(
         self,
         machine: Machine,
         state: WorldState,

@@ -9,7 +9,6 @@ from kroma_core.chain.config import ChainConfig
 from kroma_core.chain.genesis_json import genesis_header
 from kroma_core.codec.headers import EMPTY_ROOT
 from kroma_core.errors import ConfigError
-
 from kroma_engine_pyevm.blocks import ExecutedBlock
 from kroma_engine_pyevm.refusals import problems_with
 from kroma_engine_pyevm.state import WorldState

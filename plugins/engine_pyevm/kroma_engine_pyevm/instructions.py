@@ -7,6 +7,7 @@ They begin as py-evm's tables, flattened; on top come the instructions that py-e
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from eth.exceptions import InvalidInstruction, OutOfGas, WriteProtection
 from eth.vm import opcode_values as op
@@ -16,7 +17,6 @@ from eth.vm.forks.prague.opcodes import PRAGUE_OPCODES
 from eth.vm.forks.shanghai.opcodes import SHANGHAI_OPCODES
 
 from kroma_core.forks import EvmRules
-
 from kroma_engine_pyevm import calls, fast
 from kroma_engine_pyevm.frames import Frame, Instruction
 
@@ -181,8 +181,9 @@ def instruction_set(rules: EvmRules) -> tuple[tuple[int, ...], tuple[Instruction
     own = {**_OWN, **fast.INSTRUCTIONS}
     for opcode, instruction in _PY_EVM[rules].items():
         if opcode not in own:
-            prices[opcode] = instruction.gas_cost
-            instructions[opcode] = instruction.logic_fn
+            plain: Any = instruction  # the API that py-evm declares does not name these two attributes
+            prices[opcode] = plain.gas_cost
+            instructions[opcode] = plain.logic_fn
     if rules >= EvmRules.SHANGHAI:
         own |= fast.FROM_SHANGHAI
     if rules >= EvmRules.CANCUN:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 
 from kroma_core.forks import EvmRules, PrecompileRules, Rules
-
 from kroma_engine_pyevm.frames import Machine
 from kroma_engine_pyevm.instructions import instruction_set
 from kroma_engine_pyevm.precompiles import precompiles_of

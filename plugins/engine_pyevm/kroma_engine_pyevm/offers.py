@@ -10,7 +10,6 @@ import attrs
 
 from kroma_core.api import Capability, ExecutionEngine, Offer, PluginContext, hookimpl
 from kroma_core.chain.config import ChainConfig
-
 from kroma_engine_pyevm.refusals import problems_with
 
 

@@ -9,7 +9,6 @@ from kroma_core.codec.headers import EMPTY_ROOT
 from kroma_core.codec.keccak import EMPTY_HASH, keccak256
 from kroma_core.codec.rlp import decode, decode_list
 from kroma_core.types import Address, Hash32
-
 from kroma_engine_pyevm.trie import NodeCache, lookup, prove
 
 

@@ -15,8 +15,8 @@ def problems_with(chain: ChainConfig) -> Sequence[str]:
     schedule = chain.rollup.schedule
     if schedule.at(chain.genesis.timestamp).state is StateCommitment.ZK_TRIE:
         return [
-            f"the chain begins at time {chain.genesis.timestamp} with its state in a ZK trie, which the embedded engine "
-            f"does not have; {_first_time_without_zk_trie(schedule)}"
+            f"the chain begins at time {chain.genesis.timestamp} with its state in a ZK trie, which the embedded "
+            f"engine does not have; {_first_time_without_zk_trie(schedule)}"
         ]
     if chain.genesis.state_root is not None:
         return ["the genesis names a state root instead of accounts; the embedded engine needs the accounts"]

@@ -21,7 +21,6 @@ from kroma_core.codec.transactions import (
 from kroma_core.errors import DecodeError
 from kroma_core.forks import EvmRules, OperatorFeeFormula
 from kroma_core.types import Address, Gas
-
 from kroma_engine_pyevm.calls import MAX_NONCE, created_address, delegate_of, delegation_to
 from kroma_engine_pyevm.execution import (
     BlockExecution,

@@ -16,7 +16,6 @@ from kroma_core.codec.keccak import EMPTY_HASH, keccak256
 from kroma_core.codec.receipts import Log
 from kroma_core.codec.rlp import decode_list, encode_int, list_header
 from kroma_core.types import Address, Hash32, Wei
-
 from kroma_engine_pyevm.trie import NodeCache, lookup, update
 
 
@@ -28,7 +27,9 @@ class Account:
     value the trie does not have yet, `original` the values at the start of the transaction of slots it has written.
     """
 
-    __slots__ = ("address", "balance", "code_hash", "exists", "key", "nonce", "original", "root", "storage", "unwritten")
+    __slots__ = (
+        "address", "balance", "code_hash", "exists", "key", "nonce", "original", "root", "storage", "unwritten",
+    )  # fmt: skip
 
     def __init__(self, address: Address, key: Hash32) -> None:
         self.address = address

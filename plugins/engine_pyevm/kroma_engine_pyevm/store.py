@@ -39,7 +39,7 @@ class MemoryStore:
 
 
 class RocksStore:
-    """On disk. A killed process loses nothing that was written; only a crash of the machine may lose the last writes."""
+    """On disk. A killed process loses nothing that was written; a crash of the machine may lose the last writes."""
 
     def __init__(self, database: Rdict, path: Path) -> None:
         self._database = database

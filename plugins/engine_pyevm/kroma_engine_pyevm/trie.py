@@ -100,14 +100,14 @@ def lookup(nodes: NodeCache, root: Hash32, key: Hash32) -> bytes:
     depth = 0
     reference: Reference = root
     while reference is not None:
-        node = nodes.load(reference) if type(reference) is bytes else reference
-        if type(node) is list:
+        node = nodes.load(reference) if isinstance(reference, bytes) else reference
+        if isinstance(node, list):
             reference = node[_NIBBLES[digits[depth]]]
             depth += 1
-        elif type(node) is Leaf:
+        elif isinstance(node, Leaf):
             return node.value if digits[depth:] == node.path else b""
         else:
-            assert type(node) is Extension
+            assert isinstance(node, Extension)
             if not digits.startswith(node.path, depth):
                 return b""
             depth += len(node.path)
@@ -124,15 +124,15 @@ def prove(nodes: NodeCache, root: Hash32, key: Hash32) -> tuple[bytes, ...]:
     depth = 0
     reference: Reference = root
     while reference is not None:
-        if type(reference) is bytes:
+        if isinstance(reference, bytes):
             proof.append(nodes.encoded(reference))
             node = nodes.load(reference)
         else:
             node = reference
-        if type(node) is list:
+        if isinstance(node, list):
             reference = node[_NIBBLES[digits[depth]]]
             depth += 1
-        elif type(node) is Extension and digits.startswith(node.path, depth):
+        elif isinstance(node, Extension) and digits.startswith(node.path, depth):
             depth += len(node.path)
             reference = node.child
         else:
@@ -150,7 +150,7 @@ def update(
     top = _changed(nodes, None if root == EMPTY_ROOT else root, batch, 0)
     if top is None:
         return EMPTY_ROOT
-    if type(top) is bytes:
+    if isinstance(top, bytes):
         return top
     encoded = _encode(nodes, top, written)
     top_hash = keccak256(encoded)
@@ -163,12 +163,12 @@ def _changed(nodes: NodeCache, reference: Reference, batch: Sequence[Change], de
     """What stands in the place of `reference` after the changes of `batch`, which share `depth` digits."""
     if reference is None:
         return _built([change for change in batch if change[1]], depth)
-    node = nodes.load(reference) if type(reference) is bytes else reference
-    if type(node) is list:
+    node = nodes.load(reference) if isinstance(reference, bytes) else reference
+    if isinstance(node, list):
         return _changed_branch(nodes, node, batch, depth)
-    if type(node) is Leaf:
+    if isinstance(node, Leaf):
         return _changed_leaf(node, batch, depth)
-    assert type(node) is Extension
+    assert isinstance(node, Extension)
     path = node.path
     shared = min(_common(digits, depth, path) for digits in (batch[0][0], batch[-1][0]))
     if shared == len(path):
@@ -214,10 +214,10 @@ def _joined(nodes: NodeCache, path: str, child: Reference) -> Reference:
     """`path` followed by `child`, in the one form that the trie has for it."""
     if child is None:
         return None
-    node = nodes.load(child) if type(child) is bytes else child
-    if type(node) is Leaf:
+    node = nodes.load(child) if isinstance(child, bytes) else child
+    if isinstance(node, Leaf):
         return Leaf(path + node.path, node.value)
-    if type(node) is Extension:
+    if isinstance(node, Extension):
         return Extension(path + node.path, node.child)
     return Extension(path, child)
 
@@ -258,12 +258,12 @@ def _built(batch: Sequence[Change], depth: int) -> Reference:
 
 def _encode(nodes: NodeCache, node: Node, written: dict[Hash32, bytes]) -> bytes:
     """A node's encoding; changed children that are not inline are hashed, written, and replaced by their hash."""
-    if type(node) is list:
+    if isinstance(node, list):
         parts: list[bytes] = []
         for index, child in enumerate(node):
             if child is None:
                 parts.append(b"\x80")
-            elif type(child) is bytes:
+            elif isinstance(child, bytes):
                 parts.append(b"\xa0" + child)
             else:
                 part, reference = _reference(nodes, child, written)
@@ -271,12 +271,12 @@ def _encode(nodes: NodeCache, node: Node, written: dict[Hash32, bytes]) -> bytes
                 parts.append(part)
         parts.append(b"\x80")
         payload = b"".join(parts)
-    elif type(node) is Leaf:
+    elif isinstance(node, Leaf):
         payload = _encode_path(node.path, "23") + encode_bytes(node.value)
     else:
-        assert type(node) is Extension
+        assert isinstance(node, Extension)
         child = node.child
-        if type(child) is bytes:
+        if isinstance(child, bytes):
             part = b"\xa0" + child
         else:
             assert child is not None
@@ -311,17 +311,17 @@ def _from_items(items: list[Item]) -> Node:
     if len(items) == 17:
         return [_from_reference(item) for item in items[:16]]
     path, value = items
-    assert type(path) is bytes
+    assert isinstance(path, bytes)
     digits = path.hex()
     digits = digits[1:] if path[0] & 0x10 else digits[2:]
     if path[0] & 0x20:
-        assert type(value) is bytes
+        assert isinstance(value, bytes)
         return Leaf(digits, value)
     return Extension(digits, _from_reference(value))
 
 
 def _from_reference(item: Item) -> Reference:
-    if type(item) is list:
+    if isinstance(item, list):
         return _from_items(item)
-    assert type(item) is bytes
+    assert isinstance(item, bytes)
     return item or None

@@ -14,7 +14,6 @@ from eth.exceptions import VMError
 
 from kroma_core.forks import EvmRules, PrecompileRules
 from kroma_core.types import Address, Gas
-
 from kroma_engine_pyevm.frames import Precompile
 from kroma_engine_pyevm.precompiles import bls12, bn254, hashes, modexp, p256, point_evaluation, secp256k1
 

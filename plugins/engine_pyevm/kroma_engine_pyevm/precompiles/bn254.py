@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from eth.exceptions import VMError
-from zksnake._algebra import ec_bn254 as _curve
+from zksnake._algebra import ec_bn254 as _curve  # type: ignore[import-untyped]  # has no type information
 
 _FIELD = 21888242871839275222246405745257275088696311157297823662689037894645226208583
 _ORDER = 21888242871839275222246405745257275088548364400416034343698204186575808495617
@@ -43,7 +43,7 @@ def multiply(data: bytes) -> bytes:
 def pairing(data: bytes) -> bytes:
     """1 as a word if the product of the pairings is one, else 0.
 
-    Every point is checked, those beside a point at infinity too; pairs with one contribute nothing and are not computed.
+    Every point is checked, those beside a point at infinity too; pairs with one contribute nothing.
     """
     if len(data) % _PAIR_SIZE:
         raise NotAPoint(f"pairing of {len(data)} bytes")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import struct
 
-import blake2b
+import blake2b  # type: ignore[import-untyped]  # has no type information
 from Crypto.Hash import RIPEMD160
 from eth.exceptions import VMError
 

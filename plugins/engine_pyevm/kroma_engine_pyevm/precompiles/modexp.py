@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import gmpy2
+import gmpy2  # type: ignore[import-untyped]  # has no type information
 from eth.exceptions import VMError
 
 _HEADER = 96
