@@ -23,7 +23,7 @@ def replay_of(
     on_derived: Callable[[Derived, Confirmed], None] = lambda derived, confirmed: None,
 ) -> Replay:
     """The replay of a recording, without its abandoned branches where the engine only knows the final chain."""
-    skipped = frozenset[int]() if plan.executes else abandoned_steps(recording)
+    skipped = {} if plan.executes else abandoned_steps(recording)
     return Replay(
         config=plan.chain,
         l1=FinalBranch(source=parts.l1, skipped=skipped) if skipped else parts.l1,

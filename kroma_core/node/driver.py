@@ -84,10 +84,10 @@ class Driver:
         self._finality = Finality()
         self.emit(PipelineReset(reason=reason, safe=start.safe.id, l1_start=l2_ref(base, self.config).l1_origin))
 
-    async def follow(self, after_each: Callable[[L1Heads], None] = lambda heads: None) -> None:
+    async def follow(self, after_each: Callable[[L1Heads], Awaitable[None]] | None = None) -> None:
         """Derive from every L1 head that the source reports; returns when a recorded source has no more.
 
-        `after_each` is called when nothing more follows from the head it is given.
+        `after_each` is awaited when nothing more follows from the head it is given.
         """
         async for heads in self.l1.subscribe():
             self._fruitless_resets = 0
@@ -95,7 +95,8 @@ class Driver:
                 await self.start()
             await self.derive_until_idle()
             await self._finalize(heads)
-            after_each(heads)
+            if after_each is not None:
+                await after_each(heads)
 
     async def derive_until_idle(self) -> None:
         """Derive until the next L1 block is not there yet. Cancellation leaves the engine consistent."""
@@ -114,7 +115,8 @@ class Driver:
                 return await self._feed_l1(machine, need)
             case NeedData(block=block, transactions=transactions, rules=rules):
                 inputs = await self._retrying(
-                    lambda: read_inputs(self.data, block, transactions, rules), f"read batcher data of L1 block {block.number}"
+                    lambda: read_inputs(self.data, block, transactions, rules),
+                    f"read batcher data of L1 block {block.number}",
                 )
                 machine.feed_data(inputs)
             case NeedL2Block(number=number):
@@ -137,14 +139,17 @@ class Driver:
             return True
         if need.parent is not None and ref.parent_hash != need.parent.hash:
             raise ResetError(
-                f"L1 reorg: block {ref.number} has parent 0x{ref.parent_hash.hex()}, derivation stands at {need.parent.id}"
+                f"L1 reorg: block {ref.number} has parent 0x{ref.parent_hash.hex()}, "
+                f"derivation stands at {need.parent.id}"
             )
         self._note_origin(machine)
         try:
             block = await self._retrying(lambda: self.l1.block(ref.hash), f"fetch L1 block {ref.id}")
             receipts: L1Receipts = ()
             if needs_receipts(block.header, self.config):
-                receipts = await self._retrying(lambda: self.l1.receipts(ref.hash), f"fetch receipts of L1 block {ref.id}")
+                receipts = await self._retrying(
+                    lambda: self.l1.receipts(ref.hash), f"fetch receipts of L1 block {ref.id}"
+                )
         except NotFound as error:
             raise ResetError(f"L1 block {ref.id} is gone: {error}") from error
         machine.feed_l1(block, receipts)
@@ -204,4 +209,3 @@ class Driver:
 
     async def _retrying(self, call: Callable[[], Awaitable[T]], what: str) -> T:
         return await retrying(call, part="driver", what=what, policy=self.policy, emit=self.emit)
-

@@ -94,9 +94,7 @@ class EngineController:
         return child if child.parent_hash == parent.hash else None
 
     async def _build(self, derived: Derived, parent: L2Ref) -> Result:
-        base = ForkchoiceState(
-            unsafe=parent.hash, safe=self.heads.safe.hash, finalized=self.heads.finalized.hash
-        )
+        base = ForkchoiceState(unsafe=parent.hash, safe=self.heads.safe.hash, finalized=self.heads.finalized.hash)
         match await self.engine.build(parent.hash, derived.attributes, base):
             case Invalid(reason=reason):
                 return Rejected(reason=reason)

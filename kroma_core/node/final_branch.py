@@ -5,21 +5,25 @@ The heads on branches that were abandoned later are left out; everything else is
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Container
 
 import attrs
 
 from kroma_core.api import L1Source
 from kroma_core.l1 import L1Block, L1Heads, L1Label, L1Receipts
 from kroma_core.recording import Recording
-from kroma_core.types import Hash32, L1Number, L1Ref
+from kroma_core.recording.problems import refuse
+from kroma_core.types import BlockId, Hash32, L1Number, L1Ref
 
 
-def abandoned_steps(recording: Recording) -> frozenset[int]:
-    """The steps of a timeline whose head is not an ancestor of the last step's (nor that head itself)."""
+def abandoned_steps(recording: Recording) -> dict[int, BlockId]:
+    """The steps of a timeline whose head is not an ancestor of the last step's (nor that head itself), with that head.
+
+    Raises `RecordingError` where a head is not in the recording.
+    """
     heads = [recording.step(step).unsafe for step in range(recording.step_count)]
     if not heads:
-        return frozenset()
+        return {}
     wanted = set(heads)
     found: set[Hash32] = set()
     link = recording.link(heads[-1])
@@ -27,7 +31,19 @@ def abandoned_steps(recording: Recording) -> frozenset[int]:
         if link.hash in wanted:
             found.add(link.hash)
         link = recording.link(link.parent_hash)
-    return frozenset(step for step, head in enumerate(heads) if head not in found)
+    abandoned: dict[int, BlockId] = {}
+    for step, head in enumerate(heads):
+        if head not in found:
+            abandoned[step] = _head(recording, step, head)
+    return abandoned
+
+
+def _head(recording: Recording, step: int, head: Hash32) -> BlockId:
+    link = recording.link(head)
+    if link is None:
+        got = f"0x{head.hex()}, which is missing"
+        raise refuse(recording.path, f"timeline step {step}", "head", expected="a recorded L1 block", got=got)
+    return link.id
 
 
 @attrs.frozen(kw_only=True)
@@ -35,7 +51,7 @@ class FinalBranch:
     """An L1 source that skips some of another one's heads, counted from 0."""
 
     source: L1Source
-    skipped: frozenset[int]
+    skipped: Container[int]
 
     async def head(self, label: L1Label) -> L1Ref:
         return await self.source.head(label)

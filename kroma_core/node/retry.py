@@ -30,7 +30,7 @@ IMPATIENT = RetryPolicy(first=0.01, longest=0.05, attempts=3)
 async def retrying(
     call: Callable[[], Awaitable[T]], *, part: str, what: str, policy: RetryPolicy, emit: Callable[[Event], None]
 ) -> T:
-    """Await `call()` until it does not raise `TemporaryError`, or the policy's attempts are used up (then it raises)."""
+    """Await `call()` until it does not raise `TemporaryError`; raises that when the policy's attempts are used up."""
     delay = policy.first
     attempt = 1
     while True:

@@ -35,8 +35,8 @@ class SyncStart:
 async def find_sync_start(config: ChainConfig, l1: L1Source, engine: ExecutionEngine) -> SyncStart:
     """Find the heads that rest on the canonical L1 chain.
 
-    Raises `CriticalError` when the engine holds another chain, when a finalised block was reorganised, or when the reorg
-    is deeper than `MAX_REORG_SEQUENCING_WINDOWS` windows.
+    Raises `CriticalError` when the engine holds another chain, when a finalised block was reorganised, or when the
+    reorg is deeper than `MAX_REORG_SEQUENCING_WINDOWS` windows.
     """
     rollup = config.rollup
     unsafe = await engine.block(L2Label.UNSAFE)
@@ -124,6 +124,6 @@ def _check_link(parent: L2Ref, child: L2Ref) -> None:
         good = parent.l1_origin.number + 1 == child.l1_origin.number and child.sequence_number == 0
     if not good:
         raise CriticalError(
-            f"the engine's L2 chain is inconsistent: block {child.id} has L1 origin {child.l1_origin} and sequence number "
-            f"{child.sequence_number}, its parent has {parent.l1_origin} and {parent.sequence_number}"
+            f"the engine's L2 chain is inconsistent: block {child.id} has L1 origin {child.l1_origin} and sequence "
+            f"number {child.sequence_number}, its parent has {parent.l1_origin} and {parent.sequence_number}"
         )
