@@ -19,7 +19,7 @@ from kroma_core.errors import ConfigError
 from kroma_core.forks import Fork, Schedule
 from kroma_core.l2 import PayloadAttributes
 from kroma_core.types import BlockId, Gas, L1Number, L1Ref, L2Number, L2Ref, Timestamp
-from tests.vectors.unit_files import hex_bytes
+from tests.vectors.unit_files import hex_bytes as hex_bytes
 
 
 def chain_config(rollup: dict[str, Any], l1: dict[str, Any] | None = None) -> ChainConfig:
