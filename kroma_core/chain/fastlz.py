@@ -14,6 +14,7 @@ _MAX_MATCH = 262
 _SHORTEST_INPUT = 13
 _UNSEARCHED_TAIL = 13
 _MATCH_TAIL = 4
+_STRIDE = 16
 
 
 def _literals_size(count: int) -> int:
@@ -37,43 +38,46 @@ def compressed_size(data: bytes) -> int:
     if length < _SHORTEST_INPUT:
         return _literals_size(length)
     limit = length - _UNSEARCHED_TAIL
-    match_limit = length - _MATCH_TAIL
+    words = [first | second << 8 | third << 16 for first, second, third in zip(data, data[1:], data[2:], strict=False)]
+    slots = [(_HASH_MULTIPLIER * word >> 19) & _HASH_MASK for word in words]
     table: dict[int, int] = {}
     lookup = table.get
     size = 0
     anchor = 0
     position = 2
-    while position < limit:
-        while True:
-            word = data[position] | data[position + 1] << 8 | data[position + 2] << 16
-            slot = (_HASH_MULTIPLIER * word >> 19) & _HASH_MASK
+    candidate = 0
+    while True:
+        for position in range(position, limit):  # noqa: B020  # goes on where the last match ended
+            slot = slots[position]
             candidate = lookup(slot, 0)
             table[slot] = position
-            if position >= limit:
+            if words[candidate] == words[position] and position - candidate <= _MAX_DISTANCE:
                 break
-            position += 1
-            if position - 1 - candidate > _MAX_DISTANCE:
-                continue
-            if data[candidate : candidate + 3] == data[position - 1 : position + 2]:
-                break
-        if position >= limit:
+        else:
             break
-        position -= 1
+        if position + 1 >= limit:
+            break
         if position > anchor:
             size += _literals_size(position - anchor)
-        ahead = position + 3
-        behind = candidate + 3
-        longest = match_limit - ahead
-        matched = 0
-        while matched < longest:
-            matched += 1
-            if data[behind + matched - 1] != data[ahead + matched - 1]:
-                break
+        matched = _matched(data, candidate + 3, position + 3, length - _MATCH_TAIL)
         size += _match_size(matched - 1)
         position += matched
-        for _ in range(2):
-            word = data[position] | data[position + 1] << 8 | data[position + 2] << 16
-            table[(_HASH_MULTIPLIER * word >> 19) & _HASH_MASK] = position
-            position += 1
+        table[slots[position]] = position
+        table[slots[position + 1]] = position + 1
+        position += 2
         anchor = position
     return size + _literals_size(length - anchor)
+
+
+def _matched(data: bytes, behind: int, ahead: int, end: int) -> int:
+    """How many bytes are compared until the first that differs, that one included, or `end`."""
+    start = ahead
+    while ahead + _STRIDE <= end and data[behind : behind + _STRIDE] == data[ahead : ahead + _STRIDE]:
+        behind += _STRIDE
+        ahead += _STRIDE
+    while ahead < end:
+        ahead += 1
+        if data[behind] != data[ahead - 1]:
+            break
+        behind += 1
+    return ahead - start

@@ -8,6 +8,7 @@ jovian/exec-engine.md, "DA Footprint Block Limit".
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterable
 
 import attrs
@@ -93,8 +94,11 @@ def call_data_gas(raw: bytes) -> int:
     return zeroes * _ZERO_BYTE_GAS + (len(raw) - zeroes) * _NON_ZERO_BYTE_GAS
 
 
+@functools.lru_cache(maxsize=1024)
 def estimated_size_scaled(raw: bytes) -> int:
     """Bytes that a transaction will take in a compressed batch, times 10^6; at least 100 bytes.
+
+    Kept for the last ones: a block asks twice, for the fee and for its footprint.
 
     Spec: fjord/exec-engine.md, "L1-Cost fees (L1 Fee Vault)".
     """
