@@ -15,6 +15,7 @@ from kroma_core.derive.batches import Batch, SingularBatch
 from kroma_core.derive.epoch_window import EpochWindow, NextBatch, Waiting
 from kroma_core.derive.malformed import Malformed
 from kroma_core.derive.span_batch import SpanTerms, UnusableBatch
+from kroma_core.errors import CriticalError, ResetError
 from kroma_core.events import Verdict
 from kroma_core.l2 import Payload
 from kroma_core.types import BlockId, L2Number, L2Ref
@@ -67,19 +68,23 @@ def test_batches_come_out_as_from_the_client(case: dict[str, Any], unit_file: di
     safe = l2_ref_from_json(case["l2_safe_head"])
     blocks = {block["number"]: block_with(l2_ref_from_json(block), config) for block in case["l2_earlier"]}
     derived: list[dict[str, Any]] = []
-    previous = origins[0]
+    fatal = False
     for entry, origin in zip(case["l1"], origins, strict=True):
         channels.add(entry["channels"], terms)
-        if schedule.reorders(previous.timestamp, origin.timestamp):
+        if schedule.at(origin.timestamp).strict_order and stage is queue:
             stage = BatchStage(config, queue.end(), channels.pull, channels.flush)
-        previous = origin
-        while (found := run(stage, safe, origin, blocks)) is not Waiting.EXHAUSTED:
-            if isinstance(found, NextBatch):
-                derived.append({"at_l1": origin.number, "batch": found.batch, "concluding": found.concludes})
-                safe = successor(safe, found.batch)
-                payload = block_with(safe, config)
-                transactions = payload.transactions + found.batch.transactions
-                blocks[safe.number] = attrs.evolve(payload, transactions=transactions)
+        try:
+            while (found := run(stage, safe, origin, blocks)) is not Waiting.EXHAUSTED:
+                if isinstance(found, NextBatch):
+                    derived.append({"at_l1": origin.number, "batch": found.batch, "concluding": found.concludes})
+                    safe = successor(safe, found.batch)
+                    payload = block_with(safe, config)
+                    transactions = payload.transactions + found.batch.transactions
+                    blocks[safe.number] = attrs.evolve(payload, transactions=transactions)
+        except (CriticalError, ResetError):
+            fatal = True
+            break
+    assert fatal == bool(case.get("fatal"))
     assert derived == [
         {"at_l1": entry["at_l1"], "batch": singular_batch(entry["batch"]), "concluding": entry["concluding"]}
         for entry in case["expected"]
