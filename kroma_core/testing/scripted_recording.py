@@ -17,8 +17,18 @@ L1_CHAIN_CONFIG: Mapping[str, Any] = {
 }
 
 
-def record(l1: ScriptedL1, path: Path, rollup: RollupConfig, *, l2_genesis: Mapping[str, Any] | None = None) -> Path:
-    """Write all that the script made so far: blocks of all branches, blobs, and the heads in order."""
+def record(
+    l1: ScriptedL1,
+    path: Path,
+    rollup: RollupConfig,
+    *,
+    l2_genesis: Mapping[str, Any] | None = None,
+    last_head_only: bool = False,
+) -> Path:
+    """Write all that the script made so far: blocks of all branches, blobs, and the heads in order.
+
+    With `last_head_only` the timeline is one step long.
+    """
     with RecordingWriter(
         path,
         rollup_config=rollup_config_to_json(rollup),
@@ -31,7 +41,7 @@ def record(l1: ScriptedL1, path: Path, rollup: RollupConfig, *, l2_genesis: Mapp
             writer.add_block(content.header, content.transactions, content.receipts)
         for versioned_hash in l1.blob_hashes:
             writer.add_blob(l1.blob_content(versioned_hash))
-        for heads in l1.timeline:
+        for heads in l1.timeline[-1:] if last_head_only else l1.timeline:
             writer.add_step(
                 TimelineStep(
                     unsafe=heads.unsafe.hash,

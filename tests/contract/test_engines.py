@@ -1,0 +1,51 @@
+"""Every engine keeps the contract of its role."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from kroma_core.api import Role
+from kroma_core.chain.config import ChainConfig
+from kroma_core.testing.engine import EngineSuite
+from tests.contract.offers import opened
+from tests.vectors.unit_files import OWN_VECTORS
+
+RECORDING = OWN_VECTORS / "op-chains" / "plain-jovian.json.xz"
+EARLY = OWN_VECTORS / "op-chains" / "plain-bedrock.json.xz"
+KROMA_ZK = OWN_VECTORS / "kroma-chains" / "regolith-zk.json.xz"
+
+
+class TestRecorded(EngineSuite):
+    offer = (Role.ENGINE, "recorded")
+    recording_path = RECORDING
+    persistent = False
+
+    @asynccontextmanager
+    async def open_engine(self, chain: ChainConfig, folder: Path) -> AsyncIterator[Any]:
+        async with opened(*self.offer, chain, folder, {"path": self.recording_path}) as engine:
+            yield engine
+
+
+class TestRecordedBeforeTheFirstFork(TestRecorded):
+    recording_path = EARLY
+
+
+class TestRecordedZkTrieEra(TestRecorded):
+    recording_path = KROMA_ZK
+
+
+class TestPyEvm(EngineSuite):
+    offer = (Role.ENGINE, "pyevm")
+    recording_path = RECORDING
+
+    @asynccontextmanager
+    async def open_engine(self, chain: ChainConfig, folder: Path) -> AsyncIterator[Any]:
+        async with opened(*self.offer, chain, folder, {}) as engine:
+            yield engine
+
+
+class TestPyEvmBeforeTheFirstFork(TestPyEvm):
+    recording_path = EARLY
