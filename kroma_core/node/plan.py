@@ -110,6 +110,8 @@ def plan_replay(
     names no engine, one that executes is taken; `without_execution`, and in the ZK-trie era, which no engine executes,
     one that plays recordings. Where it names no data sources, all that are installed are.
     """
+    if not recording.is_file():
+        raise ConfigError(f"{recording}: there is no such file")
     problems: list[str] = list(registry.problems)
     given = read_profile(profile, environment, problems) if profile is not None else empty_profile(environment)
     chain = chain_of_recording(recording, problems)
@@ -119,8 +121,8 @@ def plan_replay(
     if Role.DATA not in parts:
         free = [found for found in registry.of_role(Role.DATA) if not _mandatory(found)]
         parts[Role.DATA] = tuple(_table_for(found) for found in free)
-    if Role.ENGINE not in parts and chain is not None:
-        plays = without_execution or _zk_trie(chain)
+    if Role.ENGINE not in parts:
+        plays = without_execution or (chain is not None and _zk_trie(chain))
         fitting = [
             found
             for found in registry.of_role(Role.ENGINE)
