@@ -26,9 +26,7 @@ def chain_of_table(table: ChainTable, place: str, problems: list[str], *, strict
         return None
     if table.recording is not None:
         if table.genesis is not None or table.l1 is not None:
-            problems.append(
-                f"{place}: a recording has its own genesis and L1 configuration: leave them out"
-            )
+            problems.append(f"{place}: a recording has its own genesis and L1 configuration: leave them out")
         return chain_of_recording(table.recording, problems, strict=strict)
     if table.name is not None and table.name not in builtin_names():
         known = ", ".join(builtin_names())
