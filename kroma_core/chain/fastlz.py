@@ -7,6 +7,8 @@ Spec: fjord/predeploys.md, "GasPriceOracle"; fjord/exec-engine.md, "FastLZ Imple
 
 from __future__ import annotations
 
+import struct
+
 _HASH_MULTIPLIER = 2654435769
 _HASH_MASK = 0x1FFF
 _MAX_DISTANCE = 0x1FFF
@@ -38,23 +40,28 @@ def compressed_size(data: bytes) -> int:
     if length < _SHORTEST_INPUT:
         return _literals_size(length)
     limit = length - _UNSEARCHED_TAIL
-    words = [first | second << 8 | third << 16 for first, second, third in zip(data, data[1:], data[2:], strict=False)]
-    slots = [(_HASH_MULTIPLIER * word >> 19) & _HASH_MASK for word in words]
-    table: dict[int, int] = {}
-    lookup = table.get
+    slots = _slots(data)
+    # The table's empty places stand for position 0.
+    table = {slots[0]: 0}
+    find = table.get
     size = 0
     anchor = 0
     position = 2
-    candidate = 0
+    candidate: int | None = 0
     while True:
         for position in range(position, limit):  # noqa: B020  # goes on where the last match ended
             slot = slots[position]
-            candidate = lookup(slot, 0)
+            candidate = find(slot)
             table[slot] = position
-            if words[candidate] == words[position] and position - candidate <= _MAX_DISTANCE:
+            if (
+                candidate is not None
+                and data[candidate : candidate + 3] == data[position : position + 3]
+                and position - candidate <= _MAX_DISTANCE
+            ):
                 break
         else:
             break
+        assert candidate is not None
         if position + 1 >= limit:
             break
         if position > anchor:
@@ -67,6 +74,15 @@ def compressed_size(data: bytes) -> int:
         position += 2
         anchor = position
     return size + _literals_size(length - anchor)
+
+
+def _slots(data: bytes) -> list[int]:
+    """Place in the hash table of the three bytes at each position."""
+    count = len(data) - 3
+    words = [0] * count
+    for offset in range(4):
+        words[offset::4] = struct.unpack_from(f"<{(count - offset + 3) // 4}I", data, offset)
+    return [((word & 0xFFFFFF) * _HASH_MULTIPLIER >> 19) & _HASH_MASK for word in words]
 
 
 def _matched(data: bytes, behind: int, ahead: int, end: int) -> int:

@@ -30,10 +30,7 @@ def genesis_block(chain: ChainConfig, nodes: NodeCache) -> ExecutedBlock:
                 account.nonce,
                 account.balance,
                 account.code,
-                {
-                    int.from_bytes(slot, "big"): int.from_bytes(word, "big")
-                    for slot, word in account.storage.items()
-                },
+                {int.from_bytes(slot, "big"): int.from_bytes(word, "big") for slot, word in account.storage.items()},
             )
             for address, account in genesis.alloc.items()
         }
@@ -45,6 +42,4 @@ def genesis_block(chain: ChainConfig, nodes: NodeCache) -> ExecutedBlock:
             f"the genesis file gives block 0x{header.hash.hex()}, but the rollup config begins at {expected}; "
             f"state root 0x{header.state_root.hex()}"
         )
-    return ExecutedBlock(
-        header=header, hash=header.hash, transactions=(), receipts=(), nodes=written, codes=codes
-    )
+    return ExecutedBlock(header=header, hash=header.hash, transactions=(), receipts=(), nodes=written, codes=codes)

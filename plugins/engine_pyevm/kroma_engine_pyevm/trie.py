@@ -140,9 +140,7 @@ def prove(nodes: NodeCache, root: Hash32, key: Hash32) -> tuple[bytes, ...]:
     return tuple(proof)
 
 
-def update(
-    nodes: NodeCache, root: Hash32, changes: Mapping[Hash32, bytes], written: dict[Hash32, bytes]
-) -> Hash32:
+def update(nodes: NodeCache, root: Hash32, changes: Mapping[Hash32, bytes], written: dict[Hash32, bytes]) -> Hash32:
     """The root after `changes` (an empty value deletes); new nodes are added to `written` and to the cache."""
     if not changes:
         return root
