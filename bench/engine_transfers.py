@@ -39,7 +39,7 @@ from kroma_core.chain.config import ChainConfig, GenesisAccount
 from kroma_core.chain.genesis_json import genesis_header, state_root
 from kroma_core.chain.load import chain_from_json
 from kroma_core.codec.keccak import keccak256
-from kroma_core.codec.rlp import encode
+from kroma_core.codec.rlp import Encodable, encode
 from kroma_core.l2 import PayloadAttributes
 from kroma_core.recording import open_recording
 from kroma_core.types import BlockId, Timestamp
@@ -81,7 +81,7 @@ def _address(key: PrivateKey) -> bytes:
     return keccak256(key.public_key.format(compressed=False)[1:])[12:]
 
 
-def _signed(key: PrivateKey, fields: Sequence[object]) -> bytes:
+def _signed(key: PrivateKey, fields: Sequence[Encodable]) -> bytes:
     unsigned = list(fields)
     signature = key.sign_recoverable(keccak256(b"\x02" + encode(unsigned)), hasher=None)
     r, s = (int.from_bytes(part, "big") for part in (signature[:32], signature[32:64]))
