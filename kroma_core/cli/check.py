@@ -26,8 +26,9 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    plan = plan_profile(arguments.profile, discover(), os.environ, strict=arguments.strict)
-    for warning in plan.chain.warnings:
+    registry = discover()
+    plan = plan_profile(arguments.profile, registry, os.environ, strict=arguments.strict)
+    for warning in (*plan.chain.warnings, *registry.broken):
         print(f"kroma: warning: {warning}", file=sys.stderr)
     print(f"{arguments.profile}: ok")
     print(summary(plan))
