@@ -1,6 +1,6 @@
 """Payload attributes: everything that determines the next L2 block, from its parent, its epoch and a batch.
 
-Spec: derivation.md, "Deriving Payload Attributes", "Building Individual Payload Attributes".
+Spec: derivation.md, "Deriving the Transaction List", "Building Individual Payload Attributes".
 """
 
 from __future__ import annotations

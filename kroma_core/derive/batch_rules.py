@@ -3,7 +3,8 @@
 A verdict depends on the L1 blocks known so far, on the safe head, on the L1 block that carried the batch, and (for a
 span batch that overlaps the safe chain) on L2 blocks. The order matters: it decides between dropped and undecided.
 
-Spec: derivation.md, "Batch Queue"; delta/span-batches.md, "Span Batch Validity Rules"; holocene/derivation.md.
+Spec: derivation.md, "Batch Queue"; delta/span-batches.md, "Batch Queue"; holocene/derivation.md,
+"Span Batches", "Batch Queue".
 """
 
 from __future__ import annotations
@@ -61,15 +62,15 @@ class BatchReason(enum.StrEnum):
 
 
 _BATCH_QUEUE = 'derivation.md, "Batch Queue"'
-_SPAN_RULES = 'delta/span-batches.md, "Span Batch Validity Rules"'
+_SPAN_RULES = 'delta/span-batches.md, "Batch Queue"'
 
 RULE: Final[dict[BatchReason, str]] = {
     **dict.fromkeys(BatchReason, _BATCH_QUEUE),
-    BatchReason.PAST: 'holocene/derivation.md, "Span Batches"',
+    BatchReason.PAST: 'holocene/derivation.md, "Batch Queue"',
     BatchReason.FORK_BLOCK_NOT_EMPTY: 'jovian/derivation.md, "Activation Block Rules"',
     BatchReason.SET_CODE_TRANSACTION: 'isthmus/derivation.md, "Span Batch Updates"',
-    BatchReason.POST_EXEC_TRANSACTION: 'lagoon/derivation.md, "Batch Rules"',
-    BatchReason.SPAN_TOO_EARLY: _SPAN_RULES,
+    BatchReason.POST_EXEC_TRANSACTION: "op-node v1.19.6, derive/batches.go: no page of the specification has it",
+    BatchReason.SPAN_TOO_EARLY: 'delta/span-batches.md, "Span Batch Activation Rule"',
     BatchReason.MISALIGNED: _SPAN_RULES,
     BatchReason.L2_BLOCK_UNKNOWN: _SPAN_RULES,
     BatchReason.END_EPOCH_UNKNOWN: _SPAN_RULES,

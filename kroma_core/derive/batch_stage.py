@@ -2,7 +2,7 @@
 
 The blocks of a span batch are judged one by one, and each becomes safe by itself.
 
-Spec: holocene/derivation.md, "Batch Queue", "Span Batches".
+Spec: holocene/derivation.md, "Span Batches", "Batch Queue", "Fast Channel Invalidation".
 """
 
 from __future__ import annotations

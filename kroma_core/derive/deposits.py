@@ -2,7 +2,7 @@
 
 The portal is trusted to emit well-formed logs: one that is not stops derivation, for a deposit may never be skipped.
 
-Spec: deposits.md, "User-Deposited Transactions", "Deriving Payload Attributes".
+Spec: deposits.md, "User-Deposited Transactions"; derivation.md, "On Future-Proof Transaction Log Derivation".
 """
 
 from __future__ import annotations

@@ -48,7 +48,7 @@ Pull: TypeAlias = Callable[[], Batch | Waiting]
 
 Report: TypeAlias = Callable[[Verdict], None]
 
-_FORCED_RULE: Final = 'derivation.md, "Batch Queue": sequencing window expiry'
+_FORCED_RULE: Final = 'derivation.md, "Batch Queue"'
 
 
 class WindowReason(enum.StrEnum):

@@ -3,7 +3,8 @@
 Three layouts of the call data exist in either family, in two eras that differ in contract and selector. The first
 block of an upgrade still uses the layout of before: the contract that understands the new one is deployed in it.
 
-Spec: deposits.md, "L1 Attributes Deposited Transaction"; ecotone, isthmus, jovian/l1-attributes.md.
+Spec: deposits.md, "L1 Attributes Deposited Transaction"; ecotone/l1-attributes.md, isthmus/l1-attributes.md and
+jovian/l1-attributes.md, "Overview".
 """
 
 from __future__ import annotations

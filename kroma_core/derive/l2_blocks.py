@@ -1,6 +1,6 @@
 """What derivation reads out of an L2 block: its place in its epoch, and the rollup's configuration as of it.
 
-Spec: derivation.md, "On Future Proof Transaction Log Derivation"; rollup-node.md, "L2 block reference".
+Spec: rollup-node.md, "L2BlockRef"; deposits.md, "L1 Attributes Deposited Transaction Calldata".
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ construction of a new machine.
             case MustReset(): ...       a new machine, from a block that holds
             case observation: ...       a Verdict, ChannelRead or L1Traversed; goes on by itself
 
-Spec: derivation.md, "L2 Chain Derivation Pipeline"; holocene/derivation.md.
+Spec: derivation.md, "L2 Chain Derivation Pipeline"; holocene/derivation.md, "Engine Queue".
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ class EngineReason(enum.StrEnum):
 
 
 _RULE: Final = {
-    EngineReason.DROPPED: 'derivation.md, "Processing unsafe payload attributes"',
+    EngineReason.DROPPED: 'derivation.md, "L1-sync: payload attributes processing"',
     EngineReason.REPLACED: 'holocene/derivation.md, "Engine Queue"',
 }
 
@@ -107,7 +107,7 @@ def is_far_enough(base: L2Ref, safe: L2Ref, config: ChainConfig) -> bool:
     """Whether every channel that may hold the successor of `safe` opens at the L1 origin of `base` or later.
 
     Walk back from `safe` until this holds. Counts with the longest channel timeout that the chain ever had.
-    Spec: derivation.md, "Resetting Channel Buffering".
+    Spec: derivation.md, "Resetting derivation stages".
     """
     rollup = config.rollup
     if base.number <= rollup.genesis.l2.number or base.l1_origin.number <= rollup.genesis.l1.number:

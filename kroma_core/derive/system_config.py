@@ -3,7 +3,8 @@
 Each log is applied on its own: a malformed one is skipped and does not stop the others. What a type of update means is
 a matter of the chain family.
 
-Spec: derivation.md, "System Configuration"; system-config.md; holocene, isthmus, jovian/system-config.md.
+Spec: system-config.md, "System Config Updates"; holocene/system-config.md, isthmus/system-config.md and
+jovian/system-config.md, "`ConfigUpdate`".
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from kroma_core.types import BlockId, Gas, Hash32
 CONFIG_UPDATE: Final[Hash32] = keccak256(b"ConfigUpdate(uint256,uint8,bytes)")
 """First topic of the logs that change the configuration."""
 
-RULE: Final = 'system-config.md, "System config updates"'
+RULE: Final = 'system-config.md, "System Config Updates"'
 
 _WORD: Final = 32
 _MAX_U32: Final = 2**32 - 1
@@ -200,7 +201,7 @@ def _applied(
 def scalar_problem(scalar: Hash32) -> str | None:
     """Why a fee scalar cannot be read as a packed one (version, zeros, two u32); None if it can.
 
-    Spec: ecotone/l1-attributes.md, "Ecotone System Config Updates".
+    Spec: system-config.md, "Post-Ecotone Scalar Encoding".
     """
     version = scalar[0]
     if version > 1:

@@ -3,8 +3,8 @@
 They are data (`data/*.json`, each with its origin). The files are read when they are first needed and say which block
 of the upgrade holds the transactions: its first one, or that block's parent.
 
-Spec: ecotone, fjord, isthmus, jovian/derivation.md, "Network upgrade automation transactions";
-l2-upgrades-1-execution.md.
+Spec: derivation.md, "Network upgrade automation transactions"; l2-upgrades-1-execution.md, "Network Upgrade Transaction
+Bundle", "Custom Upgrade Block Gas Limit".
 """
 
 from __future__ import annotations
