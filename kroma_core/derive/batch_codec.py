@@ -31,7 +31,7 @@ def decode_batch(data: bytes, terms: SpanTerms) -> Batch | Malformed | UnusableB
     if not data:
         return Malformed(BatchProblem.EMPTY)
     if data[0] == SPAN:
-        return decode_span_content(data[1:], terms)
+        return decode_span_content(data, 1, terms)
     if data[0] != SINGULAR:
         return Malformed(BatchProblem.UNKNOWN_TYPE)
     try:

@@ -125,6 +125,23 @@ def _broken_zlib(stream: memoryview, limit: int) -> Inflated:
 
 def _brotli(channel: bytes, limit: int) -> Inflated:
     stream = memoryview(channel)[1:]
+    whole = _whole_brotli(stream, limit)
+    return _brotli_in_pieces(stream, limit) if whole is None else whole
+
+
+def _whole_brotli(stream: memoryview, limit: int) -> Inflated | None:
+    """The stream in one go; None if it is broken or exceeds the limit, when it matters how it was read."""
+    decoder = brotli.Decompressor()
+    try:
+        data: bytes = decoder.process(stream, output_buffer_limit=limit + 1)
+    except brotli.error:
+        return None
+    if not decoder.is_finished() or len(data) > limit:
+        return None
+    return Inflated(data=data, compression=Compression.BROTLI, end=StreamEnd.CLEAN)
+
+
+def _brotli_in_pieces(stream: memoryview, limit: int) -> Inflated:
     decoder = brotli.Decompressor()
     data = bytearray()
     portions: list[int] = []

@@ -12,22 +12,18 @@ behind the last column are ignored. Spec: delta/span-batches.md, "Span batch for
 from __future__ import annotations
 
 import enum
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Iterable, Sequence
+from itertools import accumulate, islice
+from typing import Final, cast
 
 import attrs
 
 from kroma_core.chain.config import RollupConfig
 from kroma_core.derive.batches import SpanBatch, SpanBlock
 from kroma_core.derive.malformed import Malformed
-from kroma_core.derive.span_transactions import (
-    MalformedSpan,
-    SpanProblem,
-    UnwritableTransaction,
-    read_bits,
-    read_transactions,
-    read_uvarint,
-)
+from kroma_core.derive.span_columns import MalformedSpan, SpanProblem, read_bits, read_uvarint
+from kroma_core.derive.span_datas import UnwritableTransaction
+from kroma_core.derive.span_transactions import read_transactions
 from kroma_core.types import L1Number, Timestamp
 
 MAX_SPAN_ELEMENTS: Final = 10_000_000
@@ -66,18 +62,18 @@ class SpanTerms:
         return cls(chain_id=config.l2_chain_id, genesis_time=config.genesis.l2_time, block_time=config.block_time)
 
 
-def decode_span_content(content: bytes, terms: SpanTerms) -> SpanBatch | Malformed | UnusableBatch:
-    """The batch in what follows the type byte."""
+def decode_span_content(data: bytes, pos: int, terms: SpanTerms) -> SpanBatch | Malformed | UnusableBatch:
+    """The batch in what follows the type byte, from `pos` to the end of `data`."""
     try:
-        return _decode(content, terms)
+        return _decode(data, pos, terms)
     except MalformedSpan as error:
         return Malformed(error.problem, error.offset)
     except IndexError:
-        return Malformed(SpanProblem.CUT_SHORT, len(content))
+        return Malformed(SpanProblem.CUT_SHORT, len(data))
 
 
-def _decode(data: bytes, terms: SpanTerms) -> SpanBatch | UnusableBatch:
-    since_genesis, pos = read_uvarint(data, 0)
+def _decode(data: bytes, pos: int, terms: SpanTerms) -> SpanBatch | UnusableBatch:
+    since_genesis, pos = read_uvarint(data, pos)
     last_epoch, pos = read_uvarint(data, pos)
     parent_check, origin_check = data[pos : pos + 20], data[pos + 20 : pos + 40]
     count, pos = read_uvarint(data, pos + 40)
@@ -95,22 +91,16 @@ def _decode(data: bytes, terms: SpanTerms) -> SpanBatch | UnusableBatch:
     transactions = read_transactions(data, pos, total, terms.chain_id)
     if isinstance(transactions, UnwritableTransaction):
         return UnusableBatch(UnusableReason.TRANSACTION, transactions)
-    epochs = _epochs(origin_bits, last_epoch)
-    blocks: list[SpanBlock] = []
-    add = blocks.append
-    time = terms.genesis_time + since_genesis
-    first = 0
-    for epoch, size in zip(epochs, sizes, strict=True):
-        after = first + size
-        add(
-            SpanBlock(
-                timestamp=Timestamp(time % _U64),
-                epoch_number=L1Number(epoch),
-                transactions=tuple(transactions[first:after]),
-            )
+    following = iter(transactions)
+    blocks = [
+        SpanBlock(timestamp=time, epoch_number=epoch, transactions=tuple(islice(following, size)))
+        for time, epoch, size in zip(
+            _times(terms.genesis_time + since_genesis, terms.block_time, count),
+            _epochs(origin_bits, last_epoch),
+            sizes,
+            strict=True,
         )
-        time += terms.block_time
-        first = after
+    ]
     return SpanBatch(parent_check=parent_check, origin_check=origin_check, blocks=tuple(blocks))
 
 
@@ -128,14 +118,20 @@ def _transaction_counts(data: bytes, pos: int, count: int) -> tuple[Sequence[int
     return counts, pos
 
 
-def _epochs(origin_bits: str, last: int) -> list[int]:
-    """Epoch number of each block. A set bit says that the epoch is one above that of the block before; the bit of the
-    first block is not needed. Numbers wrap around at 2^64, as the reference's do."""
-    number = last - origin_bits.count("1", 1)
-    epochs = [number % _U64]
-    add = epochs.append
-    for bit in origin_bits[1:]:
-        if bit == "1":
-            number += 1
-        add(number % _U64)
-    return epochs
+def _times(first: int, block_time: int, count: int) -> Iterable[Timestamp]:
+    """Time of each block, modulo 2^64."""
+    times: Iterable[int] = range(first, first + count * block_time, block_time)
+    if first + count * block_time >= _U64:
+        times = (time % _U64 for time in times)
+    return cast(Iterable[Timestamp], times)
+
+
+def _epochs(origin_bits: str, last: int) -> Iterable[L1Number]:
+    """Epoch number of each block, modulo 2^64. A set bit says that the epoch is one above that of the block before; the
+    bit of the first block is not needed."""
+    first = last - origin_bits.count("1", 1)
+    steps = map(int, origin_bits[1:])
+    epochs: Iterable[int] = accumulate(steps, initial=first)
+    if first < 0:
+        epochs = (epoch % _U64 for epoch in epochs)
+    return cast(Iterable[L1Number], epochs)
