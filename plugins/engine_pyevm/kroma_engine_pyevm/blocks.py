@@ -106,7 +106,10 @@ def plan_of_attributes(
 
 
 def plan_of_payload(parent: Header, parent_hash: Hash32, payload: Payload, config: RollupConfig) -> BlockPlan:
-    """The block that a payload claims to be. Raises `InvalidBlock`; what execution decides is not looked at."""
+    """The block that a payload of the right form claims to be. Raises `InvalidBlock`.
+
+    What execution decides is not looked at.
+    """
     rules = config.schedule.at(payload.timestamp)
     if rules.extra_data is ExtraDataFormat.EMPTY:
         expected = config.schedule.first_block_extra_data(payload.timestamp)
@@ -129,6 +132,19 @@ def plan_of_payload(parent: Header, parent_hash: Hash32, payload: Payload, confi
         parent_beacon_root=payload.parent_beacon_root,
         transactions=payload.transactions,
     )
+
+
+def check_form(payload: Payload, rules: Rules) -> None:
+    """Whether a payload has the fields that blocks of its time have. Raises `InvalidBlock`.
+
+    The block's hash does not tell whether an empty list of withdrawals was there.
+    """
+    if payload.withdrawals != rules.withdrawals or payload.withdrawal_list:
+        expected = "an empty list" if rules.withdrawals else "none"
+        raise InvalidBlock(f"withdrawals of block {payload.number}: expected {expected}")
+    if (payload.withdrawals_root is not None) != rules.withdrawals_root_is_storage_root:
+        state = "missing" if rules.withdrawals_root_is_storage_root else "not expected"
+        raise InvalidBlock(f"withdrawalsRoot of block {payload.number}: {state}")
 
 
 def _plan(

@@ -23,6 +23,7 @@ from kroma_engine_pyevm.blocks import (
     BlockPlan,
     ExecutedBlock,
     InvalidBlock,
+    check_form,
     execute_block,
     plan_of_attributes,
     plan_of_payload,
@@ -127,6 +128,10 @@ class PyEvmEngine:
 
     async def execute(self, payload: Payload) -> Valid | Invalid | Syncing:
         await trio.lowlevel.checkpoint()
+        try:
+            check_form(payload, self._config.schedule.at(payload.timestamp))
+        except InvalidBlock as error:
+            return Invalid(reason=str(error))
         claimed = header_of(payload)
         if claimed.hash != payload.hash:
             reason = f"block {payload.number}: its fields hash to 0x{claimed.hash.hex()}, not to 0x{payload.hash.hex()}"
