@@ -15,6 +15,7 @@ import attrs
 
 from kroma_core.chain.config import FORK_TABLES, BaseFeeParams, Family, Genesis, RollupConfig, SystemConfig
 from kroma_core.chain.config_fields import U256, Fields, Findings
+from kroma_core.codec.json_text import expect_shallow
 from kroma_core.errors import ConfigError
 from kroma_core.forks import Fork, Schedule
 from kroma_core.types import BlockId, Gas, Seconds, Timestamp
@@ -68,9 +69,10 @@ def json_value(text: str | bytes, *, source: str, findings: Findings) -> Any:
     """The first JSON value in a text. What follows it is ignored by the clients; here it gives a warning."""
     try:
         decoded = text.decode() if isinstance(text, bytes) else text
+        expect_shallow(decoded)
         start = len(decoded) - len(decoded.lstrip(" \t\r\n"))
         value, end = json.JSONDecoder(parse_constant=_refuse_constant).raw_decode(decoded, start)
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise ConfigError(f"{source}: expected JSON, got something else: {error}") from error
     rest = decoded[end:].strip()
     if rest:

@@ -5,7 +5,6 @@ docs/recordings.md describes it.
 
 from __future__ import annotations
 
-import json
 import lzma
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -13,6 +12,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from kroma_core.codec.headers import Header
+from kroma_core.codec.json_text import json_loads
 from kroma_core.codec.keccak import keccak256
 from kroma_core.errors import DecodeError
 from kroma_core.recording.expected_json import expected_block, expected_output, safe_after
@@ -50,8 +50,8 @@ def read_json(path: Path) -> Any:
     if len(data) > MAX_JSON:
         raise refuse(path, "file", "size", expected=f"at most {MAX_JSON} bytes of JSON", got="more")
     try:
-        return json.loads(data)
-    except (ValueError, RecursionError) as error:
+        return json_loads(data)
+    except ValueError as error:
         raise refuse(path, "file", "content", expected="JSON", got=error) from error
 
 
