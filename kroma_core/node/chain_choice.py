@@ -58,9 +58,21 @@ def chain_of_recording(path: Path, problems: list[str], *, strict: bool = False)
 
 def _attempt(read: Callable[[], ChainConfig], problems: list[str]) -> ChainConfig | None:
     try:
-        return read()
+        chain = read()
+        problems += _not_followed(chain)
+        return chain
     except ConfigError as error:
         problems += error.problems
     except RecordingError as error:
         problems.append(str(error))
     return None
+
+
+def _not_followed(chain: ChainConfig) -> list[str]:
+    """What of a chain's protocol no part here speaks: following it would give another chain, without a word."""
+    return [
+        f"chain {chain.rollup.name}: its rollup configuration has {key}, but inputs that are commitments to data "
+        "elsewhere (alt-DA) cannot be read yet"
+        for key in ("alt_da", "use_plasma")
+        if chain.rollup.extra.get(key)
+    ]

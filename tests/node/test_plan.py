@@ -111,6 +111,24 @@ def test_forks_out_of_order_are_a_problem(tmp_path: Path) -> None:
     assert any("delta" in problem and "canyon" in problem for problem in problems(tmp_path, text, MINIMAL))
 
 
+def test_a_chain_with_commitments_to_data_elsewhere_is_refused(tmp_path: Path) -> None:
+    import lzma
+
+    import orjson
+
+    vector = orjson.loads(lzma.decompress(RECORDING.read_bytes()))
+    vector["rollup_config"]["alt_da"] = {
+        "da_challenge_contract_address": "0x" + "11" * 20,
+        "da_commitment_type": "KeccakCommitment",
+        "da_challenge_window": 100,
+        "da_resolve_window": 100,
+    }
+    path = tmp_path / "alt.json.xz"
+    path.write_bytes(lzma.compress(orjson.dumps(vector)))
+    [problem] = problems(tmp_path, "[chain]\nrecording = 'alt.json.xz'\n", MINIMAL)
+    assert "alt_da" in problem
+
+
 def test_a_missing_capability_names_the_offers_that_have_it(tmp_path: Path) -> None:
     engines = [offer("recorded"), offer("fast", capabilities=EXECUTES)]
     installed = registry(l1=[offer("rpc")], data=[offer("calldata")], engine=engines)
