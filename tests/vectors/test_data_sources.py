@@ -10,19 +10,29 @@ import pytest
 import trio
 from kroma_da_blob.blob_data import BlobData
 from kroma_derive_calldata.call_data import CallData
+from kroma_l1_cassette.engine import recorded_engine
+from kroma_l1_cassette.l1_source import CassetteL1
 
 from kroma_core.api import Missing
+from kroma_core.chain.load import chain_from_json
 from kroma_core.chain.rollup_json import rollup_config_from_json
 from kroma_core.codec.headers import EMPTY_ROOT, Header
 from kroma_core.codec.kzg import BLOB_SIZE
 from kroma_core.derive.inbox import authorised
-from kroma_core.errors import KromaError, ResetError, TemporaryError
+from kroma_core.errors import CriticalError, KromaError, NotFound, ResetError, TemporaryError
 from kroma_core.l1 import L1Block
+from kroma_core.node.driver import Driver
 from kroma_core.node.inbox_reader import read_inputs
+from kroma_core.node.retry import RetryPolicy
+from kroma_core.recording import Recording, open_recording
 from kroma_core.types import Hash32, L1Ref
-from tests.vectors.unit_files import hex_bytes, unit_cases
+from tests.vectors.unit_files import OWN_VECTORS, hex_bytes, unit_cases
 
-ERRORS: dict[str, type[KromaError]] = {"reset": ResetError, "temporary": TemporaryError}
+ERRORS: dict[str, type[KromaError]] = {
+    "reset": ResetError,
+    "temporary": TemporaryError,
+    "critical": CriticalError,
+}
 BLOCK_PROBLEMS = ("failed to open blob data source", "failed to open calldata source")
 """Errors of fetching the L1 block itself: the driver fetches it before any data source is asked."""
 
@@ -77,6 +87,36 @@ def test_data_sources(case: dict[str, Any], unit_file: dict[str, Any]) -> None:
     assert list(dict.fromkeys(source.asked)) == list(dict.fromkeys(requested))
 
 
+class WithoutBlocks(CassetteL1):
+    """An L1 source that knows where the blocks are and cannot give them."""
+
+    def __init__(self, recording: Recording, error: KromaError) -> None:
+        super().__init__(recording)
+        self.error = error
+
+    async def block(self, block_hash: Hash32) -> L1Block:
+        raise self.error
+
+
 def _fetching_the_block_fails_as_the_driver_says(error_class: str) -> None:
-    """No data source is asked in these cases; the severities are those that the driver gives to a missing L1 block."""
-    assert error_class in ERRORS
+    """The block is fetched before any data source is asked: a missing one is a reset, any other failure is tried again."""
+    with open_recording(OWN_VECTORS / "op-chains" / "plain-bedrock.json.xz") as recording:
+        config = chain_from_json(
+            recording.rollup_config, recording.l2_genesis, recording.l1_chain_config, source=recording.path.name
+        )
+        error = NotFound("not found") if error_class == "reset" else TemporaryError("rpc down")
+        driver = Driver(
+            config=config,
+            l1=WithoutBlocks(recording, error),
+            data=(),
+            engine=recorded_engine(recording, config),
+            emit=lambda event: None,
+            policy=RetryPolicy(attempts=1),
+            resets_without_progress=0,
+        )
+        if error_class == "reset":
+            with pytest.raises(CriticalError, match=r"cannot go on: L1 block 0 .* is gone: not found"):
+                trio.run(driver.follow)
+        else:
+            with pytest.raises(TemporaryError, match="rpc down"):
+                trio.run(driver.follow)
