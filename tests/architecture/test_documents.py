@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import os
 import re
 import shlex
 import subprocess
@@ -102,8 +103,10 @@ def test_make_targets_of_the_documents_exist(path: Path, line: str) -> None:
 
 
 @pytest.mark.parametrize(("path", "line"), list(commands("kroma")), ids=lambda value: str(value)[-60:])
-def test_kroma_commands_of_the_documents_run(path: Path, line: str) -> None:
-    done = subprocess.run([KROMA, *shlex.split(line)[1:]], cwd=ROOT, capture_output=True, text=True, timeout=300)
+def test_kroma_commands_of_the_documents_run(path: Path, line: str, tmp_path: Path) -> None:
+    environment = {**os.environ, "KROMA_NODE__DATA_DIR": str(tmp_path)}
+    arguments = shlex.split(line)[1:]
+    done = subprocess.run([KROMA, *arguments], cwd=ROOT, capture_output=True, text=True, timeout=300, env=environment)
     assert done.returncode == 0, f"{path.name}: {line}: {done.stdout}{done.stderr}"
 
 
