@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from kroma_core.codec.json_text import json_loads
 from kroma_core.recording.expected_json import expected_block, expected_output
 from kroma_core.recording.json_fields import Fields
 from kroma_core.recording.layout import (
@@ -154,6 +154,7 @@ class StoredRecording:
             self.rollup_config: Mapping[str, Any] = config
             self.l1_chain_config: Mapping[str, Any] | None = self._section("l1_chain_config")
             self.l2_genesis: Mapping[str, Any] | None = self._section("l2_genesis")
+            self._span = self._lowest_and_highest()
         except BaseException:
             rows.connection.close()
             raise
@@ -173,11 +174,7 @@ class StoredRecording:
         return tuple([StoredLink(hash=row[0], number=number, parent_hash=row[1]) for row in found])
 
     def span(self) -> tuple[int, int]:
-        query = "SELECT (SELECT min(number) FROM l1_block), (SELECT max(number) FROM l1_block)"  # each by the index
-        row = self._rows.one("L1 blocks", query, (), int, int)
-        if row is None or row[0] is None:
-            raise refuse(self.path, "L1 blocks", "count", expected="at least one", got="none")
-        return int(row[0]), int(row[1])
+        return self._span
 
     def links(self) -> Iterator[StoredLink]:
         query = "SELECT hash, number, parent_hash FROM l1_block ORDER BY position"
@@ -242,6 +239,13 @@ class StoredRecording:
     ) -> None:
         self.close()
 
+    def _lowest_and_highest(self) -> tuple[int, int]:
+        query = "SELECT (SELECT min(number) FROM l1_block), (SELECT max(number) FROM l1_block)"  # each by the index
+        row = self._rows.one("L1 blocks", query, (), int, int)
+        if row is None or row[0] is None:
+            raise refuse(self.path, "L1 blocks", "count", expected="at least one", got="none")
+        return int(row[0]), int(row[1])
+
     def _list(self, column: str, block_hash: Hash32) -> tuple[bytes, ...] | None:
         query = f"SELECT number, {column}_size, {column} FROM l1_block WHERE hash = ?"
         row = self._rows.one(f"L1 block 0x{block_hash.hex()}", query, (block_hash,), int, int, bytes)
@@ -273,6 +277,6 @@ class StoredRecording:
 
 def _parsed(text: bytes, path: Path, part: str) -> Any:
     try:
-        return json.loads(text)
-    except (ValueError, RecursionError) as error:
+        return json_loads(text)
+    except ValueError as error:
         raise refuse(path, part, "data", expected="JSON", got=error) from error

@@ -41,16 +41,19 @@ class VerifiedReader:
         if raw is None:
             raise NotFound(f"{self.recording.path}: no L1 block 0x{block_hash.hex()} in the recording")
         link = self.recording.link(block_hash)
-        part = l1_block_name(-1 if link is None else link.number, block_hash)
+        number = -1 if link is None else link.number
         if (got := keccak256(raw)) != block_hash:
-            raise self._refuse(part, "header", expected=block_hash, got=got)
+            raise self._refuse(l1_block_name(number, block_hash), "header", expected=block_hash, got=got)
         try:
             header = Header.decode(raw)
         except DecodeError as error:
+            part = l1_block_name(number, block_hash)
             raise self._refuse(part, "header", expected="an RLP header", got=error) from error
         if link is not None and link.number != header.number:
+            part = l1_block_name(number, block_hash)
             raise self._refuse(part, "number", expected=header.number, got=link.number)
         if link is not None and link.parent_hash != header.parent_hash:
+            part = l1_block_name(number, block_hash)
             raise self._refuse(part, "parent hash", expected=header.parent_hash, got=link.parent_hash)
         self._headers[block_hash] = header
         if len(self._headers) > HEADERS_KEPT:
@@ -80,12 +83,13 @@ class VerifiedReader:
         """All receipts of a block. Raises `NotFound`."""
         header = self.header(block_hash)
         stored = self.recording.receipts(block_hash) or ()
-        part = l1_block_name(header.number, block_hash)
         if (root := ordered_root(stored)) != header.receipts_root:
+            part = l1_block_name(header.number, block_hash)
             raise self._refuse(part, "receipts root", expected=header.receipts_root, got=root)
         try:
             return tuple([Receipt.decode(raw) for raw in stored])
         except DecodeError as error:
+            part = l1_block_name(header.number, block_hash)
             raise self._refuse(part, "receipts", expected="decodable receipts", got=error) from error
 
     def canonical(self, head: Hash32, number: int) -> L1Ref:

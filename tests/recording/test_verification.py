@@ -95,6 +95,15 @@ def test_an_l1_block_that_was_not_recorded_is_found(tmp_path: Path, name: str) -
     assert (problem.part, problem.field) == ("expected L2 block 6", name)
 
 
+def test_the_expected_chain_can_be_left_to_a_replay(tmp_path: Path) -> None:
+    def change(content: dict[str, Any]) -> None:
+        content["expected"]["blocks"][5]["hash"] = flipped(content["expected"]["blocks"][5]["hash"])
+
+    with open_recording(changed(tmp_path, change)) as recording:
+        assert list(verify(recording)) != []
+        assert list(verify(recording, with_expected=False)) == []
+
+
 def test_every_problem_is_told(tmp_path: Path) -> None:
     def change(content: dict[str, Any]) -> None:
         busy = [block for block in content["l1"]["blocks"] if block["transactions"]]
