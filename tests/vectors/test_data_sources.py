@@ -99,7 +99,7 @@ class WithoutBlocks(CassetteL1):
 
 
 def _fetching_the_block_fails_as_the_driver_says(error_class: str) -> None:
-    """The block is fetched before data sources are asked: a missing one is a reset, any other failure is tried again."""
+    """Blocks are fetched before data sources are asked: a missing one is a reset, any other failure is tried again."""
     with open_recording(OWN_VECTORS / "op-chains" / "plain-bedrock.json.xz") as recording:
         config = chain_from_json(
             recording.rollup_config, recording.l2_genesis, recording.l1_chain_config, source=recording.path.name
