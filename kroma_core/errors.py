@@ -31,7 +31,7 @@ class ConfigError(KromaError):
 
 
 class DecodeError(KromaError, ValueError):
-    """Bytes or text that are not what their format says. The message names the field, what was expected and what came."""
+    """Bytes or text that are not what their format says. The message names field, expected and got."""
 
 
 class NotFound(KromaError):

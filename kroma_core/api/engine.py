@@ -38,7 +38,10 @@ class Valid:
 
 @attrs.frozen(kw_only=True)
 class Invalid:
-    """The attributes or the block break a rule; trying again will not help. `latest_valid` is the last good ancestor."""
+    """The attributes or the block break a rule; trying again will not help.
+
+    `latest_valid` is the last good ancestor.
+    """
 
     reason: str
     latest_valid: Hash32 | None = None

@@ -9,11 +9,10 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-import traceback
 from collections.abc import Sequence
 
 from kroma_core.cli import check, decode, derive, plugins, replay, run, version
-from kroma_core.cli.failures import INTERRUPTED, describe, is_broken_pipe, is_interrupt
+from kroma_core.cli.failures import INTERRUPTED, describe, is_broken_pipe, is_interrupt, show_trace
 from kroma_core.node.profile import DEBUG_VARIABLE
 
 __all__ = ["main", "parser"]
@@ -61,8 +60,7 @@ def _failed(error: BaseException) -> int:
     if is_interrupt(error):
         print("kroma: interrupted", file=sys.stderr)
         return INTERRUPTED
-    if os.environ.get(DEBUG_VARIABLE):
-        traceback.print_exception(error)
+    show_trace(error)
     for line in describe(error):
         print(f"kroma: {line}", file=sys.stderr)
     return 1

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import traceback
 from collections.abc import Iterator
 
 from kroma_core.errors import ConfigError, KromaError
@@ -31,6 +33,12 @@ def is_broken_pipe(error: BaseException) -> bool:
 def is_foreseen(error: BaseException) -> bool:
     """Whether everything that happened is raised on purpose here, or is a refusal of the operating system."""
     return all(isinstance(leaf, KromaError | OSError) for leaf in leaves(error))
+
+
+def show_trace(error: BaseException) -> None:
+    """Where an error came from, for whoever asked for it by the debugging variable."""
+    if os.environ.get(DEBUG_VARIABLE):
+        traceback.print_exception(error)
 
 
 def describe(error: BaseException) -> list[str]:

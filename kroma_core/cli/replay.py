@@ -10,7 +10,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from kroma_core.cli.failures import describe, is_foreseen
+from kroma_core.cli.failures import describe, is_foreseen, show_trace
 from kroma_core.cli.progress import Advance, bar
 from kroma_core.cli.replaying import replay_of
 from kroma_core.cli.stopping import run_until_signal
@@ -59,6 +59,7 @@ def _replay_one(path: Path, profile: Path | None, registry: Registry, *, as_json
     except (KromaError, OSError, ExceptionGroup) as error:
         if not is_foreseen(error):
             raise
+        show_trace(error)
         lines = describe(error)
         if as_json:
             print(json.dumps({"file": str(path), "ok": False, "errors": lines}), flush=True)
