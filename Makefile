@@ -41,7 +41,7 @@ format: $(STAMP)
 	$(BIN)/ruff format kroma_core plugins tests
 
 bench: $(STAMP)
-	$(BIN)/python -m bench
+	$(BIN)/python -m bench.run
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -138,7 +138,8 @@ def measure(vector: Path, passes: int, *, with_go: bool = True) -> list[Row]:
     with tempfile.TemporaryDirectory(prefix="kroma-bench-") as folder, ExitStack() as opened:
         path = import_vector(vector, Path(folder) / "bench.recording")
         recorded = Recorded.of(opened.enter_context(open_recording(path)))
-        commitment_of(bytes(BLOB_SIZE))  # reads the KZG set-up, once in a process
+        if any(recorded.recording.blob_hashes()):
+            commitment_of(bytes(BLOB_SIZE))  # reads the KZG set-up, once in a process
         opnode: Turns | None = None
         if with_go:
             plain = Path(folder) / "vector.json"
