@@ -11,8 +11,10 @@ from pathlib import Path
 
 import attrs
 
-from kroma_core.chain.builtin import builtin_names
-from kroma_core.chain.load import load_chain
+from kroma_core.chain.builtin import builtin, builtin_names
+from kroma_core.chain.config import RollupConfig
+from kroma_core.chain.rollup_json import rollup_config_from_text
+from kroma_core.chain.superchain import load_superchain
 from kroma_core.cli.decode_text import account_json, account_text, static_json, static_text, total_text
 from kroma_core.cli.decoded import DecodedInput, Numbering, Reassembly, decode_channel, decode_input
 from kroma_core.cli.inbox_account import BlockAccount, InboxAccounts, ListeningSource
@@ -146,8 +148,20 @@ def _terms(chain: str | None) -> tuple[Rules, Numbering]:
     if chain is None:
         schedule = Schedule(table=OP_FORKS, times=dict.fromkeys(OP_FORKS, Timestamp(0)), block_time=Seconds(1))
         return schedule.at(0), Numbering(terms=SpanTerms(chain_id=0, genesis_time=Timestamp(0), block_time=1))
-    rollup = load_chain(chain).rollup
+    rollup = _rollup(chain)
     return rollup.schedule.at(_END_OF_TIME), Numbering.of(rollup)
+
+
+def _rollup(chain: str) -> RollupConfig:
+    """The rollup config of a built-in chain or a file; neither L1 nor genesis matter here."""
+    path = Path(chain)
+    if chain in builtin_names():
+        return builtin(chain).rollup
+    if not path.exists():
+        raise ConfigError(f"--chain {chain}: neither a file nor a built-in chain ({', '.join(builtin_names())})")
+    if path.suffix == ".toml":
+        return load_superchain(path)
+    return rollup_config_from_text(path.read_bytes(), source=chain)
 
 
 def _bytes_of(text: str, name: str) -> bytes:

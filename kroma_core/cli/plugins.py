@@ -20,6 +20,7 @@ _COLUMNS = ("ROLE", "KIND", "DISTRIBUTION", "VERSION", "API", "CAPABILITIES")
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     command = commands.add_parser(
         "plugins",
+        usage="kroma plugins [-h] [--json] [info KIND]",
         help="list what is installed, or describe one kind of part",
         description="List the parts that installed plugins offer, by role. Nothing is opened, and nothing heavy is "
         "imported. With `info KIND`: what the parts of that kind can be told in a profile.",
@@ -27,7 +28,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     )
     command.add_argument("--json", action="store_true", help="as JSON")
     command.set_defaults(run=run)
-    inner = command.add_subparsers(metavar="info")
+    inner = command.add_subparsers(prog="kroma plugins", metavar="info KIND")
     info = inner.add_parser(
         "info",
         help="settings of one kind, with types and defaults",

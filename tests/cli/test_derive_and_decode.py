@@ -120,7 +120,7 @@ def test_decode_takes_transactions_from_the_command_line(capsys: pytest.CaptureF
 
 def test_decode_numbers_blocks_where_the_chain_is_named(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     rollup = tmp_path / "rollup.json"
-    rollup.write_text(json.dumps(load(DELTA)["rollup_config"] | {"l1_chain_id": 1}))
+    rollup.write_text(json.dumps(load(DELTA)["rollup_config"]))
     arguments = [word for raw in batcher_transactions(DELTA) for word in ("--tx", raw)]
     [with_chain] = objects(capsys, "decode", *arguments, "--chain", rollup)
     [without] = objects(capsys, "decode", *arguments)
