@@ -11,39 +11,23 @@ import attrs
 
 from kroma_core.api import L1Source
 from kroma_core.l1 import L1Block, L1Heads, L1Label, L1Receipts
-from kroma_core.recording import Recording
+from kroma_core.recording import Recording, VerifiedReader
 from kroma_core.recording.problems import refuse
 from kroma_core.types import BlockId, Hash32, L1Number, L1Ref
 
 
-def abandoned_steps(recording: Recording) -> dict[int, BlockId]:
-    """The steps of a timeline whose head is not an ancestor of the last step's (nor that head itself), with that head.
-
-    Raises `RecordingError` where a head is not in the recording.
-    """
-    heads = [recording.step(step).unsafe for step in range(recording.step_count)]
-    if not heads:
-        return {}
-    wanted = set(heads)
-    found: set[Hash32] = set()
-    link = recording.link(heads[-1])
-    while link is not None and len(found) < len(wanted):
-        if link.hash in wanted:
-            found.add(link.hash)
-        link = recording.link(link.parent_hash)
-    abandoned: dict[int, BlockId] = {}
-    for step, head in enumerate(heads):
-        if head not in found:
-            abandoned[step] = _head(recording, step, head)
-    return abandoned
+def abandoned_steps(recording: Recording) -> frozenset[int]:
+    """The steps of a timeline whose head is not an ancestor of the last step's (nor that head itself)."""
+    if not recording.step_count:
+        return frozenset()
+    reader = VerifiedReader(recording)
+    last = reader.heads(recording.step_count - 1).unsafe
+    return frozenset(step for step in range(recording.step_count) if not _is_below(last, step, reader))
 
 
-def _head(recording: Recording, step: int, head: Hash32) -> BlockId:
-    link = recording.link(head)
-    if link is None:
-        got = f"0x{head.hex()}, which is missing"
-        raise refuse(recording.path, f"timeline step {step}", "head", expected="a recorded L1 block", got=got)
-    return link.id
+def _is_below(last: L1Ref, step: int, reader: VerifiedReader) -> bool:
+    head = reader.heads(step).unsafe
+    return head.number <= last.number and reader.canonical(last.hash, head.number) == head
 
 
 @attrs.frozen(kw_only=True)
