@@ -12,22 +12,24 @@ import attrs
 from kroma_core.api import L1Source
 from kroma_core.l1 import L1Block, L1Heads, L1Label, L1Receipts
 from kroma_core.recording import Recording, VerifiedReader
-from kroma_core.recording.problems import refuse
 from kroma_core.types import BlockId, Hash32, L1Number, L1Ref
 
 
-def abandoned_steps(recording: Recording) -> frozenset[int]:
-    """The steps of a timeline whose head is not an ancestor of the last step's (nor that head itself)."""
+def abandoned_steps(recording: Recording) -> dict[int, BlockId]:
+    """The steps of a timeline whose head is not an ancestor of the last step's (nor that head itself), with that head.
+
+    Raises `RecordingError` where a head is not in the recording.
+    """
     if not recording.step_count:
-        return frozenset()
+        return {}
     reader = VerifiedReader(recording)
     last = reader.heads(recording.step_count - 1).unsafe
-    return frozenset(step for step in range(recording.step_count) if not _is_below(last, step, reader))
-
-
-def _is_below(last: L1Ref, step: int, reader: VerifiedReader) -> bool:
-    head = reader.heads(step).unsafe
-    return head.number <= last.number and reader.canonical(last.hash, head.number) == head
+    abandoned: dict[int, BlockId] = {}
+    for step in range(recording.step_count):
+        head = reader.heads(step).unsafe
+        if head.number > last.number or reader.canonical(last.hash, head.number) != head:
+            abandoned[step] = head.id
+    return abandoned
 
 
 @attrs.frozen(kw_only=True)

@@ -12,16 +12,16 @@ from kroma_core.testing.scripted_recording import record
 from kroma_core.testing.scripted_rollup import all_forks_until, rollup_on
 
 
-def abandoned_in(l1: ScriptedL1, folder: Path) -> frozenset[int]:
+def abandoned_in(l1: ScriptedL1, folder: Path) -> set[int]:
     rollup = rollup_on(l1, forks=all_forks_until(Fork.CANYON)).rollup
     with open_recording(record(l1, folder / "l1.recording", rollup)) as recording:
-        return abandoned_steps(recording)
+        return set(abandoned_steps(recording))
 
 
 def test_no_head_is_abandoned_without_a_reorg(tmp_path: Path) -> None:
     l1 = ScriptedL1()
     l1.mine_empty(4)
-    assert abandoned_in(l1, tmp_path) == frozenset()
+    assert abandoned_in(l1, tmp_path) == set()
 
 
 def test_heads_on_the_branch_that_a_reorg_left_are_abandoned(tmp_path: Path) -> None:
