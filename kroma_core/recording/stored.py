@@ -6,8 +6,8 @@ import hashlib
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from types import TracebackType, UnionType
+from typing import Any, Self, TypeAlias
 
 from kroma_core.codec.json_text import json_loads
 from kroma_core.recording.expected_json import expected_block, expected_output
@@ -39,6 +39,10 @@ from kroma_core.types import BlockId, Hash32
 __all__ = ["FORMAT", "SQLITE_MAGIC", "StoredExpected", "StoredRecording"]
 
 
+Kind: TypeAlias = "type | UnionType"
+"""What a column holds: a type, or a union of them."""
+
+
 class _Rows:
     """Queries on the file; what SQLite or a row's types refuse becomes a `RecordingError`."""
 
@@ -50,22 +54,22 @@ class _Rows:
         except sqlite3.Error as error:
             raise refuse(path, "file", "content", expected="a readable database", got=error) from error
 
-    def all(self, part: str, query: str, arguments: Sequence[object], *kinds: type) -> list[tuple[Any, ...]]:
+    def all(self, part: str, query: str, arguments: Sequence[object], *kinds: Kind) -> list[tuple[Any, ...]]:
         return list(self.each(part, query, arguments, *kinds))
 
-    def one(self, part: str, query: str, arguments: Sequence[object], *kinds: type) -> tuple[Any, ...] | None:
+    def one(self, part: str, query: str, arguments: Sequence[object], *kinds: Kind) -> tuple[Any, ...] | None:
         return next(self.each(part, query, arguments, *kinds), None)
 
-    def each(self, part: str, query: str, arguments: Sequence[object], *kinds: type) -> Iterator[tuple[Any, ...]]:
+    def each(self, part: str, query: str, arguments: Sequence[object], *kinds: Kind) -> Iterator[tuple[Any, ...]]:
         """Rows whose columns are of `kinds`; of any kind where none are given."""
         try:
             for row in self.connection.execute(query, arguments):
                 for column, (value, kind) in enumerate(zip(row, kinds, strict=bool(kinds))):
-                    if value is not None and not isinstance(value, kind):
-                        got = type(value).__name__
-                        raise refuse(self.path, part, f"column {column}", expected=kind.__name__, got=got)
+                    if not isinstance(value, kind):
+                        wanted, got = getattr(kind, "__name__", kind), type(value).__name__
+                        raise refuse(self.path, part, f"column {column}", expected=wanted, got=got)
                 yield row
-        except (sqlite3.Error, OverflowError) as error:
+        except (sqlite3.Error, OverflowError, UnicodeDecodeError) as error:
             raise refuse(self.path, part, "row", expected="a readable database", got=error) from error
 
     def count(self, table: str) -> int:
@@ -99,11 +103,11 @@ class StoredExpected:
         query = (
             "SELECT l1_head, safe_hash, safe_number, derived_hash, derived_number FROM expected_step WHERE position = ?"
         )
-        row = self._rows.one(part, query, (step,), bytes, bytes, int, bytes, int)
+        row = self._rows.one(part, query, (step,), bytes, bytes, int, bytes | None, int | None)
         if row is None:
             return None
         l1_head, safe_hash, safe_number, derived_hash, derived_number = row
-        derived = None if derived_hash is None else BlockId(derived_hash, derived_number)
+        derived = None if derived_hash is None or derived_number is None else BlockId(derived_hash, derived_number)
         return SafeAfter(l1_head=l1_head, safe_l2=BlockId(safe_hash, safe_number), derived_l1=derived)
 
     def output(self, number: int) -> ExpectedOutput | None:
@@ -212,7 +216,7 @@ class StoredRecording:
     def step(self, index: int) -> TimelineStep:
         part = f"timeline step {index}"
         query = "SELECT unsafe, safe, finalized FROM step WHERE position = ?"
-        row = self._rows.one(part, query, (index,), bytes, bytes, bytes)
+        row = self._rows.one(part, query, (index,), bytes, bytes | None, bytes | None)
         if row is None:
             raise refuse(self.path, part, "row", expected="in the recording", got="missing")
         return TimelineStep(unsafe=row[0], safe=row[1], finalized=row[2])
@@ -241,7 +245,7 @@ class StoredRecording:
 
     def _lowest_and_highest(self) -> tuple[int, int]:
         query = "SELECT (SELECT min(number) FROM l1_block), (SELECT max(number) FROM l1_block)"  # each by the index
-        row = self._rows.one("L1 blocks", query, (), int, int)
+        row = self._rows.one("L1 blocks", query, (), int | None, int | None)
         if row is None or row[0] is None:
             raise refuse(self.path, "L1 blocks", "count", expected="at least one", got="none")
         return int(row[0]), int(row[1])

@@ -248,7 +248,7 @@ class RecordingWriter:
             yield
         except sqlite3.IntegrityError as error:
             raise refuse(self.path, part, "row", expected="each once, complete", got=error) from error
-        except (sqlite3.Error, OSError) as error:
+        except (sqlite3.Error, OSError, OverflowError) as error:
             raise refuse(self.path, part, "write", expected="room and permission to write", got=error) from error
 
 
