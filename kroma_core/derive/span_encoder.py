@@ -36,11 +36,14 @@ def span_of(batches: Sequence[SingularBatch]) -> SpanBatch:
 def encode_span_batch(span: SpanBatch, terms: SpanTerms, *, first_of_epoch: bool) -> bytes:
     """A span batch with its type byte. `first_of_epoch` says whether its first block is the first of its epoch.
 
-    Raises `DecodeError` for a transaction that is none, and `ValueError` for one that a span batch cannot hold.
+    Raises `DecodeError` for a transaction that is none, and `ValueError` for what a span batch cannot hold: other
+    transactions, and epochs that go back or leave one out.
     """
     blocks = span.blocks
-    origin_bits = [first_of_epoch]
-    origin_bits += [before.epoch_number < block.epoch_number for before, block in pairwise(blocks)]
+    steps = [block.epoch_number - before.epoch_number for before, block in pairwise(blocks)]
+    if not set(steps) <= {0, 1}:
+        raise ValueError(f"epochs of a span batch go on by 0 or 1, not by {sorted(set(steps))}")
+    origin_bits = [first_of_epoch, *map(bool, steps)]
     columns = _Columns(terms.chain_id)
     for block in blocks:
         for raw in block.transactions:
