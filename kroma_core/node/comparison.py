@@ -5,11 +5,16 @@ What no part computes (an output without a state, gas by transaction) has at lea
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 
 import attrs
 
-from kroma_core.api import L1Source
+from kroma_core.api import ExecutionEngine, L1Source
+from kroma_core.chain.config import ChainConfig
+from kroma_core.codec.deposits import decode_deposit, is_deposit
+from kroma_core.codec.receipts import Receipt
+from kroma_core.codec.transactions import decode_transaction
 from kroma_core.derive.steps import Derived
 from kroma_core.errors import NotFound
 from kroma_core.l1 import L1Heads
@@ -19,7 +24,7 @@ from kroma_core.recording.compare import differences
 from kroma_core.recording.problems import shown
 from kroma_core.recording.values import ExpectedBlock, ExpectedOutput, SafeAfter
 from kroma_core.recording.verification import block_contradictions, output_contradictions
-from kroma_core.types import BlockId, L1Number, L1Ref
+from kroma_core.types import Address, BlockId, L1Number, L1Ref
 
 
 @attrs.frozen(kw_only=True)
@@ -92,6 +97,30 @@ async def step_difference(
         return _difference(where, "safe_l2", wanted.safe_l2, safe)
     if wanted.derived_l1 is not None and reached != wanted.derived_l1:
         return _difference(where, "derived_l1", wanted.derived_l1, reached)
+    return None
+
+
+async def deposit_nonce_difference(
+    expected: ExpectedBlock, config: ChainConfig, engine: ExecutionEngine
+) -> Difference | None:
+    """Where a recorded receipt names another nonce of a deposit than the sender had.
+
+    Only for receipts whose form in the receipts root lacks the nonce; elsewhere the root covers it.
+    """
+    if expected.network_receipts is None:
+        return None
+    legacy = config.rollup.schedule.at(expected.payload.timestamp).legacy_deposits
+    sent: Counter[Address] = Counter()
+    for place, (raw, receipt) in enumerate(zip(expected.payload.transactions, expected.network_receipts, strict=True)):
+        if not is_deposit(raw):
+            sent[decode_transaction(raw).sender] += 1
+            continue
+        sender = decode_deposit(raw, legacy=legacy).sender
+        recorded = Receipt.decode(receipt).deposit_nonce
+        nonce = (await engine.proof(sender, (), expected.payload.parent_hash)).nonce + sent[sender]
+        sent[sender] += 1
+        if recorded is not None and recorded != nonce:
+            return _difference(f"block {expected.number}", f"receipts[{place}].depositNonce", recorded, nonce)
     return None
 
 

@@ -27,7 +27,7 @@ from kroma_core.node.finality import Finality
 from kroma_core.node.inbox_reader import read_inputs
 from kroma_core.node.retry import RetryPolicy, retrying
 from kroma_core.node.sync_start import find_base, find_sync_start
-from kroma_core.types import L1Ref
+from kroma_core.types import L1Number, L1Ref
 
 T = TypeVar("T")
 OnDerived = Callable[[Derived, Confirmed], None]
@@ -79,8 +79,10 @@ class Driver:
         """Find the heads that hold, tell the engine, and make a fresh derivation machine."""
         start = await self._retrying(lambda: find_sync_start(self.config, self.l1, self.engine), "find the sync start")
         base = await self._retrying(lambda: find_base(self.config, self.engine, start.safe), "find the derivation base")
+        self._controller = await self._retrying(
+            lambda: EngineController.started(self.engine, self.config, start), "tell the engine where derivation begins"
+        )
         self._machine = Derivation(self.config, safe=start.safe, base=base)
-        self._controller = await EngineController.started(self.engine, self.config, start)
         self._finality = Finality()
         self.emit(PipelineReset(reason=reason, safe=start.safe.id, l1_start=l2_ref(base, self.config).l1_origin))
 
@@ -90,22 +92,27 @@ class Driver:
         `after_each` is awaited when nothing more follows from the head it is given.
         """
         async for heads in self.l1.subscribe():
-            self._fruitless_resets = 0
-            if self._machine is None:
-                await self.start()
-            await self.derive_until_idle()
-            await self._finalize(heads)
+            await self.advance(heads)
             if after_each is not None:
                 await after_each(heads)
 
-    async def derive_until_idle(self) -> None:
-        """Derive until the next L1 block is not there yet. Cancellation leaves the engine consistent."""
+    async def advance(self, heads: L1Heads) -> None:
+        """Derive until the next L1 block is not there yet, and finalise what `heads` allow.
+
+        Cancelled at any point it leaves the engine consistent: this driver can go on, and so can a new one.
+        """
+        self._fruitless_resets = 0
+        if self._machine is None:
+            await self.start()
         while True:
             try:
-                if await self._step():
-                    return
+                while not await self._step():
+                    pass
+                await self._finalize(heads)
             except ResetError as error:
                 await self._reset(str(error))
+            else:
+                return
 
     async def _step(self) -> bool:
         """One event of the machine; True when it waits for an L1 block that does not exist yet."""
@@ -120,7 +127,10 @@ class Driver:
                 )
                 machine.feed_data(inputs)
             case NeedL2Block(number=number):
-                payload = await self._retrying(lambda: self.engine.block(number), f"read L2 block {number}")
+                try:
+                    payload = await self._retrying(lambda: self.engine.block(number), f"read L2 block {number}")
+                except NotFound as error:
+                    raise ResetError(f"L2 block {number} is gone: {error}") from error
                 machine.feed_l2(payload)
             case Derived() as derived:
                 await self._include(machine, controller, derived)
@@ -201,11 +211,17 @@ class Driver:
             self._finality.note(machine.origin.id, self.heads.local_safe)
 
     async def _finalize(self, heads: L1Heads) -> None:
-        if heads.finalized is None:
+        controller = self._running[1]
+        found = None if heads.finalized is None else self._finality.final_at(heads.finalized.number)
+        if found is None or found.safe.number <= controller.heads.finalized.number:
             return
-        final = self._finality.final_at(heads.finalized.number)
-        if final is not None:
-            await self._running[1].finalize(final)
+        number = L1Number(found.l1.number)
+        canonical = await self._retrying(lambda: self.l1.ref(number), f"find L1 block {number}")
+        if canonical.hash != found.l1.hash:
+            raise ResetError(
+                f"L1 reorg: derivation has read block {found.l1}, the final one is 0x{canonical.hash.hex()}"
+            )
+        await self._retrying(lambda: controller.finalize(found.safe), f"finalise L2 block {found.safe.id}")
 
     async def _retrying(self, call: Callable[[], Awaitable[T]], what: str) -> T:
         return await retrying(call, part="driver", what=what, policy=self.policy, emit=self.emit)

@@ -15,22 +15,30 @@ LOOKBACK = 4 * 32 + 1
 """L1 blocks whose last derived L2 block is remembered: four epochs of L1's consensus layer and one."""
 
 
+@attrs.frozen(kw_only=True)
+class Derived:
+    """`safe` was the safe head after everything up to L1 block `l1` had been derived."""
+
+    l1: BlockId
+    safe: L2Ref
+
+
 @attrs.define
 class Finality:
     """The last safe L2 block that each recent L1 block gave."""
 
-    _derived: deque[tuple[BlockId, L2Ref]] = attrs.field(factory=lambda: deque(maxlen=LOOKBACK))
+    _derived: deque[Derived] = attrs.field(factory=lambda: deque(maxlen=LOOKBACK))
 
     def note(self, l1: BlockId, safe: L2Ref) -> None:
         """`safe` is the safe head after everything up to `l1` has been derived."""
-        if self._derived and self._derived[-1][0].number == l1.number:
+        if self._derived and self._derived[-1].l1.number == l1.number:
             self._derived.pop()
-        self._derived.append((l1, safe))
+        self._derived.append(Derived(l1=l1, safe=safe))
 
-    def final_at(self, finalized: L1Number) -> L2Ref | None:
-        """The highest L2 block derived from L1 blocks up to `finalized`; None when none is remembered."""
-        best: L2Ref | None = None
-        for l1, safe in self._derived:
-            if l1.number <= finalized:
-                best = safe
-        return best
+    def final_at(self, finalized: L1Number) -> Derived | None:
+        """What was derived from L1 blocks up to `finalized`; None when none of them is remembered.
+
+        Final only if its L1 block is on the chain of the finalised one.
+        """
+        known = [derived for derived in self._derived if derived.l1.number <= finalized]
+        return known[-1] if known else None

@@ -21,6 +21,7 @@ from kroma_core.l2 import Payload
 from kroma_core.node.comparison import (
     Difference,
     block_differences,
+    deposit_nonce_difference,
     differ,
     record_differences,
     skipped_step_difference,
@@ -213,7 +214,16 @@ class Replay:
         output = expected.output(L2Number(block.number))
         if found is None and output is not None and self.executes:
             found = await self._output_difference(where, output, payload)
-        return found or next(record_differences(block, output, expected.block(block.number + 1)), None)
+        found = found or next(record_differences(block, output, expected.block(block.number + 1)), None)
+        if found is None and self.executes:
+            found = await self._nonce_difference(block)
+        return found
+
+    async def _nonce_difference(self, block: ExpectedBlock) -> Difference | None:
+        try:
+            return await deposit_nonce_difference(block, self.config, self.engine)
+        except NotFound:
+            return None  # an engine may execute and yet have no proofs
 
     async def _output_difference(self, where: str, output: ExpectedOutput, payload: Payload) -> Difference | None:
         root = await self.engine.storage_root(MESSAGE_PASSER[self.config.rollup.family], payload.hash)

@@ -35,7 +35,7 @@ class SyncStart:
 async def find_sync_start(config: ChainConfig, l1: L1Source, engine: ExecutionEngine) -> SyncStart:
     """Find the heads that rest on the canonical L1 chain.
 
-    Raises `CriticalError` when the engine holds another chain, when a finalised block was reorganised, or when the
+    Raises `CriticalError` when engine or L1 hold another chain, when a finalised block was reorganised, or when the
     reorg is deeper than `MAX_REORG_SEQUENCING_WINDOWS` windows.
     """
     rollup = config.rollup
@@ -52,7 +52,7 @@ async def find_sync_start(config: ChainConfig, l1: L1Source, engine: ExecutionEn
     while True:
         canonical = await _canonical_at(l1, ref.l1_origin, l1_block)
         l1_block = canonical if canonical is not None else l1_block
-        _check_identity(config, ref, finalized)
+        _check_identity(config, ref, finalized, canonical)
         if ref.l1_origin.number + MAX_REORG_SEQUENCING_WINDOWS * lookback < first.l1_origin.number:
             raise CriticalError(
                 f"L1 reorg reaches back past L2 block {ref.id}: more than {MAX_REORG_SEQUENCING_WINDOWS} sequencing "
@@ -104,8 +104,13 @@ async def _canonical_at(l1: L1Source, origin: BlockId, known: L1Ref | None) -> L
         return None
 
 
-def _check_identity(config: ChainConfig, ref: L2Ref, finalized: Payload) -> None:
+def _check_identity(config: ChainConfig, ref: L2Ref, finalized: Payload, canonical: L1Ref | None) -> None:
     genesis = config.rollup.genesis
+    if ref.number == genesis.l2.number and canonical is not None and canonical.hash != genesis.l1.hash:
+        raise CriticalError(
+            f"the L1 is another chain: its block {canonical.number} is 0x{canonical.hash.hex()}, "
+            f"the rollup begins at 0x{genesis.l1.hash.hex()}"
+        )
     if ref.number == genesis.l2.number and ref.hash != genesis.l2.hash:
         raise CriticalError(
             f"the engine holds another chain: its block {ref.number} is 0x{ref.hash.hex()}, "

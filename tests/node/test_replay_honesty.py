@@ -151,6 +151,18 @@ def test_any_change_is_found_without_execution_too(
     assert (captured.out + captured.err).startswith(f"{path}: ")
 
 
+def test_a_nonce_that_no_root_covers_is_compared_too(tmp_path: Path) -> None:
+    """Early receipts of deposits are recorded with the sender's nonce, which their root leaves out."""
+    content = world("op-chains/plain-regolith", 5)
+    path = written(tmp_path, content)
+    assert complaint(path, content["expected"]) is None
+    receipts = content["expected"]["blocks"][2]["receipts"]
+    receipts[0] = another(receipts[0])
+    said = complaint(path, content["expected"])
+    assert said is not None
+    assert said.startswith("block 3: receipts[0].depositNonce: expected ")
+
+
 @pytest.mark.parametrize("step", range(17))
 def test_the_safe_head_after_each_step_is_compared(tmp_path: Path, step: int) -> None:
     """Also of those on branches that were abandoned later."""
