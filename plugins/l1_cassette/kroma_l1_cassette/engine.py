@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
 
 import trio
@@ -26,6 +27,9 @@ from kroma_core.recording import Expected, ExpectedBlock, Recording, first_diffe
 from kroma_core.recording.problems import refuse
 from kroma_core.types import ZERO_HASH, Address, Gas, Hash32, L2Number, Wei
 
+RECENT = 8
+"""Blocks that are kept decoded: each is asked for several times while it is added."""
+
 
 class RecordedEngine:
     """Answers from the expected chain of a recording: derivation without execution.
@@ -41,6 +45,7 @@ class RecordedEngine:
         self._executed = genesis.number
         self._heads = ForkchoiceState(unsafe=genesis.hash, safe=genesis.hash, finalized=genesis.hash)
         self._buildings: dict[bytes, ExpectedBlock] = {}
+        self._recent: deque[ExpectedBlock] = deque(maxlen=RECENT)
 
     async def heads(self) -> ForkchoiceState:
         await trio.lowlevel.checkpoint()
@@ -68,7 +73,7 @@ class RecordedEngine:
         await trio.lowlevel.checkpoint()
         if block_hash == self._genesis.hash:
             return ()
-        found = self._expected.by_hash(block_hash)
+        found = self._by_hash(block_hash)
         if found is None or found.number > self._executed:
             raise NotFound(f"the recorded engine has no block 0x{block_hash.hex()}")
         return found.receipts
@@ -80,7 +85,7 @@ class RecordedEngine:
         below = self._known(parent)
         if below is None:
             return Syncing()
-        recorded = self._expected.child(parent)
+        recorded = self._child(parent)
         if recorded is None:
             reason = f"no block is recorded on block {below.id}"
             return Invalid(reason=reason, latest_valid=parent)
@@ -107,7 +112,7 @@ class RecordedEngine:
             return Valid()
         if self._known(payload.parent_hash) is None:
             return Syncing()
-        recorded = self._expected.child(payload.parent_hash)
+        recorded = self._child(payload.parent_hash)
         if recorded is None:
             reason = f"block {payload.number}: no block is recorded on its parent"
             return Invalid(reason=reason, latest_valid=payload.parent_hash)
@@ -138,11 +143,28 @@ class RecordedEngine:
         await trio.lowlevel.checkpoint()
         raise NotFound("the recorded engine keeps no state and has no storage roots")
 
+    def _by_hash(self, block_hash: Hash32) -> ExpectedBlock | None:
+        for block in self._recent:
+            if block.hash == block_hash:
+                return block
+        return self._remembered(self._expected.by_hash(block_hash))
+
+    def _child(self, parent: Hash32) -> ExpectedBlock | None:
+        for block in self._recent:
+            if block.payload.parent_hash == parent:
+                return block
+        return self._remembered(self._expected.child(parent))
+
+    def _remembered(self, block: ExpectedBlock | None) -> ExpectedBlock | None:
+        if block is not None:
+            self._recent.append(block)
+        return block
+
     def _known(self, block_hash: Hash32) -> Payload | None:
         """Genesis, or a block that was executed."""
         if block_hash == self._genesis.hash:
             return self._genesis
-        found = self._expected.by_hash(block_hash)
+        found = self._by_hash(block_hash)
         return None if found is None or found.number > self._executed else found.payload
 
     def _numbered(self, number: int) -> Payload | None:
