@@ -57,13 +57,16 @@ class L1FeeParameters:
             blob_base_fee_scalar=scalars >> 64 & 0xFFFF_FFFF,
         )
 
-    @property
-    def lacks_ecotone_scalars(self) -> bool:
-        """True in the block that activates Ecotone: its deposit still has the Bedrock form.
+    def formula(self, formula: L1FeeFormula) -> L1FeeFormula:
+        """The formula to execute with where the rules name `formula`.
 
-        Spec: ecotone/l1-attributes.md, "Overview"; the fee then follows the Bedrock formula.
+        In the block that activates Ecotone the deposit still has the Bedrock form, so the contract has none of the new
+        numbers yet, and the fee follows the formula before. Spec: ecotone/l1-attributes.md, "Overview".
         """
-        return self.blob_base_fee == 0 and self.base_fee_scalar == 0 and self.blob_base_fee_scalar == 0
+        empty = not (self.blob_base_fee or self.base_fee_scalar or self.blob_base_fee_scalar)
+        if empty and formula in (L1FeeFormula.ECOTONE, L1FeeFormula.FASTLZ):
+            return L1FeeFormula.REGOLITH
+        return formula
 
 
 @attrs.frozen(kw_only=True)
@@ -107,8 +110,6 @@ def estimated_size_scaled(raw: bytes) -> int:
 
 def l1_fee(raw: bytes, parameters: L1FeeParameters, formula: L1FeeFormula) -> L1Fee:
     """The L1 data fee of a transaction's consensus encoding. Deposits pay none and must not be asked about."""
-    if formula in (L1FeeFormula.ECOTONE, L1FeeFormula.FASTLZ) and parameters.lacks_ecotone_scalars:
-        formula = L1FeeFormula.REGOLITH
     per_byte = (
         16 * parameters.base_fee * parameters.base_fee_scalar
         + parameters.blob_base_fee * parameters.blob_base_fee_scalar

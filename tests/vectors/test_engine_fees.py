@@ -54,7 +54,8 @@ def test_l1_and_operator_fee(case: dict[str, Any], unit_file: dict[str, Any]) ->
         gas_limit = decode_deposit(raw).gas
     else:
         gas_limit = decode_transaction(raw).gas
-        assert l1_fee(raw, L1FeeParameters.from_storage(slot), rules.l1_fee).fee == int(expected["l1_fee"])
+        stored = L1FeeParameters.from_storage(slot)
+        assert l1_fee(raw, stored, stored.formula(rules.l1_fee)).fee == int(expected["l1_fee"])
     parameters = OperatorFeeParameters.from_storage(slot)
     for gas, key in ((gas_limit, "operator_fee_gas_limit"), (case["gas_used"], "operator_fee_gas_used")):
         assert operator_fee(Gas(gas), parameters, rules.operator_fee) == int(expected[key])
@@ -85,7 +86,7 @@ def test_kroma_l1_fee(case: dict[str, Any], unit_file: dict[str, Any]) -> None:
     contract, blob_base_fee_slot = ("15", 7) if rules.l1_info_in_op_form else ("02", 8)
     slot = _slot_reader(case["state"][f"0x42{contract:0>38}"])
     parameters = L1FeeParameters.from_storage(slot, blob_base_fee_slot=blob_base_fee_slot)
-    assert l1_fee(hex_bytes(case["tx_data"]), parameters, rules.l1_fee).fee == int(case["l1_fee"])
+    assert l1_fee(hex_bytes(case["tx_data"]), parameters, parameters.formula(rules.l1_fee)).fee == int(case["l1_fee"])
 
 
 @unit_cases("kroma-units/fee_distribution")

@@ -63,7 +63,8 @@ def apply_transaction(block: BlockExecution, transaction: Transaction, sender: A
         raise InvalidTransaction(str(error)) from error
     base_fee = block.environment.base_fee
     price = min(transaction.max_fee, base_fee + transaction.max_priority_fee)
-    data_fee = l1_fee(transaction.raw, block.l1_fee_parameters, block.rules.l1_fee).fee
+    parameters = block.l1_fee_parameters
+    data_fee = l1_fee(transaction.raw, parameters, parameters.formula(block.rules.l1_fee)).fee
     operator_limit = _operator_fee(block, transaction.gas)
     state = block.state
     balance = state.get_balance(sender)

@@ -18,6 +18,8 @@ from kroma_core.codec.rlp import decode_list, encode_int, list_header
 from kroma_core.types import Address, Hash32, Wei
 from kroma_engine_pyevm.trie import NodeCache, lookup, update
 
+_U256_MASK = 2**256 - 1
+
 
 class Account:
     """An account as the running block sees it.
@@ -160,9 +162,10 @@ class WorldState:
         account.balance = balance
 
     def delta_balance(self, address: Address, amount: int) -> None:
+        """Add to a balance, which wraps around at 256 bits: deposits may mint any amount, again and again."""
         account = self._for_change(address)
         self._journal.append((_Undo.BALANCE, account, account.balance))
-        account.balance += amount
+        account.balance = (account.balance + amount) & _U256_MASK
 
     def add_balance(self, address: Address, amount: Wei | int) -> None:
         """Credit an account; with nothing, merely touch it."""
