@@ -6,6 +6,7 @@ are built in. Spec: EIP-4844, "Gas accounting"; EIP-7840; EIP-7892.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 
 import attrs
@@ -140,8 +141,12 @@ def blob_base_fee(header: Header, l1: L1ChainConfig, rules: Rules) -> int | None
     return _fake_exponential(header.excess_blob_gas, fraction)
 
 
+@functools.lru_cache(maxsize=16)
 def _fake_exponential(numerator: int, denominator: int) -> int:
-    """e^(numerator / denominator) in integers, as EIP-4844 defines it (factor 1)."""
+    """e^(numerator / denominator) in integers, as EIP-4844 defines it (factor 1).
+
+    Every L2 block of an epoch asks for the same.
+    """
     total = 0
     term = denominator
     index = 1
