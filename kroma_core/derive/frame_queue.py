@@ -13,7 +13,7 @@ import enum
 from collections.abc import Sequence
 from typing import Final
 
-from kroma_core.derive.frames import Frame
+from kroma_core.derive.frames import MAX_FRAME_NUMBER, Frame
 
 
 class FrameOrderProblem(enum.StrEnum):
@@ -51,7 +51,7 @@ def _append(
         if frame.channel_id == before.channel_id:
             if before.is_last:
                 return FrameOrderProblem.AFTER_LAST
-            if frame.number != before.number + 1:
+            if frame.number != (before.number + 1) % (MAX_FRAME_NUMBER + 1):  # 16 bits: 0 follows the last number
                 return FrameOrderProblem.NOT_NEXT
             break
         if frame.number != 0:

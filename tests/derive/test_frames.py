@@ -106,6 +106,11 @@ def test_a_channel_cannot_start_again_behind_its_last_frame() -> None:
     assert in_strict_order([frame(A, 0, last=True), again])[1] == [(again, FrameOrderProblem.AFTER_LAST)]
 
 
+def test_frame_numbers_wrap_around() -> None:
+    given_frames = [frame(A, 65535), frame(A, 0), frame(A, 1)]
+    assert in_strict_order(given_frames) == (given_frames, [])
+
+
 def test_a_gap_and_a_foreign_later_frame_are_dropped() -> None:
     gap, foreign = frame(A, 2), frame(B, 1)
     assert in_strict_order([frame(A, 0), gap, foreign])[1] == [
