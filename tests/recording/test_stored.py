@@ -354,7 +354,7 @@ def test_every_flipped_byte_is_noticed_or_harmless(copy: Path) -> None:
     with open_recording(copy) as recording, open_recording(BEFORE_CANYON) as truth:
         assert_same(recording, truth)
     noticed = 0
-    for place in range(5, len(data), len(data) // 60):
+    for place in range(5, len(data), len(data) // 25):
         copy.write_bytes(data[:place] + bytes((data[place] ^ 0x40,)) + data[place + 1 :])
         try:
             with open_recording(copy) as recording, open_recording(BEFORE_CANYON) as truth:
@@ -365,7 +365,7 @@ def test_every_flipped_byte_is_noticed_or_harmless(copy: Path) -> None:
                     assert_same(recording, truth)
         except RecordingError:
             noticed += 1
-    assert noticed > 30
+    assert noticed > 12
 
 
 def test_an_imported_vector_must_be_sound(tmp_path: Path) -> None:
