@@ -130,12 +130,5 @@ class PartDetached:
 
 
 Event: TypeAlias = (
-    Verdict
-    | ChannelRead
-    | L1Traversed
-    | BlockDerived
-    | HeadsMoved
-    | PipelineReset
-    | Retrying
-    | PartDetached
+    Verdict | ChannelRead | L1Traversed | BlockDerived | HeadsMoved | PipelineReset | Retrying | PartDetached
 )

@@ -19,7 +19,7 @@ from kroma_core.node.assemble import assemble
 from kroma_core.node.plan import Plan, plan_replay
 from kroma_core.node.registry import Registry, discover
 from kroma_core.node.replay import Progress, ReplayResult
-from kroma_core.recording import open_recording
+from kroma_core.recording import RecordingError, open_recording, verify
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -75,12 +75,17 @@ def _replay_one(path: Path, profile: Path | None, registry: Registry, *, as_json
 
 
 async def replay_plan(path: Path, plan: Plan, advance: Advance) -> ReplayResult:
-    """Open the parts of a plan, replay a recording with them, and compare."""
+    """Open the parts of a plan, replay a recording with them, and compare.
+
+    The L1 data is verified as a whole first: damage where derivation does not look is damage all the same.
+    """
 
     def on_progress(progress: Progress) -> None:
         advance(progress.blocks, progress.blocks_in_all)
 
     with open_recording(path) as recording:
+        for problem in verify(recording, with_expected=False):
+            raise RecordingError(problem)
         async with assemble(plan) as parts:
             return await replay_of(recording, plan, parts, expected=recording.expected, on_progress=on_progress).run()
 

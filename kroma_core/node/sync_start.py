@@ -1,7 +1,7 @@
 """From which L2 blocks a node goes on after a start or a reset.
 
 Walks the L2 chain back from its unsafe head and keeps what rests on the canonical L1 chain. The safe head is taken back
-by a whole sequencing window (or channel timeout), because what is that old can no longer be changed by batches that the
+by a whole sequencing window, because what is that old can no longer be changed by batches that the
 L1 reorg moved; derivation then confirms the blocks above it again.
 
 Spec: derivation.md, "Finding the Sync Starting Point".
@@ -15,7 +15,7 @@ from kroma_core.api import ExecutionEngine, L1Source
 from kroma_core.chain.config import ChainConfig
 from kroma_core.derive.l2_blocks import l2_ref
 from kroma_core.derive.pipeline import is_far_enough
-from kroma_core.errors import CriticalError, NotFound
+from kroma_core.errors import CriticalError, NotFound, ResetError
 from kroma_core.l2 import L2Label, Payload
 from kroma_core.types import BlockId, L1Number, L1Ref, L2Ref
 
@@ -35,16 +35,23 @@ class SyncStart:
 async def find_sync_start(config: ChainConfig, l1: L1Source, engine: ExecutionEngine) -> SyncStart:
     """Find the heads that rest on the canonical L1 chain.
 
-    Raises `CriticalError` when engine or L1 hold another chain, when a finalised block was reorganised, or when the
-    reorg is deeper than `MAX_REORG_SEQUENCING_WINDOWS` windows.
+    Raises `CriticalError` when engine or L1 hold another chain, or when the reorg is deeper than
+    `MAX_REORG_SEQUENCING_WINDOWS` windows; `ResetError` when the L1 that is shown contradicts a finalised block.
     """
-    rollup = config.rollup
     unsafe = await engine.block(L2Label.UNSAFE)
     safe_number = (await engine.block(L2Label.SAFE)).number
     finalized = await engine.block(L2Label.FINALIZED)
-    lookback = max(rollup.seq_window_size, rollup.channel_timeout)
-    first = l2_ref(unsafe, config)
+    first = await _walk_back(config, l1, engine, unsafe, safe_number, finalized)
+    # op-node answers every reset with two of these walks, the second from the safe head that the first one found, so
+    # that it goes back one epoch more. Where it begins decides with hostile data: a batch is judged by the safe head.
+    return await _walk_back(config, l1, engine, unsafe, first.safe.number, finalized)
 
+
+async def _walk_back(
+    config: ChainConfig, l1: L1Source, engine: ExecutionEngine, unsafe: Payload, safe_number: int, finalized: Payload
+) -> SyncStart:
+    lookback = config.rollup.seq_window_size
+    first = l2_ref(unsafe, config)
     block, ref = unsafe, first
     l1_block: L1Ref | None = None
     highest_canonical: L2Ref | None = None
@@ -53,18 +60,25 @@ async def find_sync_start(config: ChainConfig, l1: L1Source, engine: ExecutionEn
         canonical = await _canonical_at(l1, ref.l1_origin, l1_block)
         l1_block = canonical if canonical is not None else l1_block
         _check_identity(config, ref, finalized, canonical)
-        if ref.l1_origin.number + MAX_REORG_SEQUENCING_WINDOWS * lookback < first.l1_origin.number:
-            raise CriticalError(
-                f"L1 reorg reaches back past L2 block {ref.id}: more than {MAX_REORG_SEQUENCING_WINDOWS} sequencing "
-                f"windows ({MAX_REORG_SEQUENCING_WINDOWS * lookback} L1 blocks) below the unsafe head {first.id}"
-            )
         if best_unsafe is None:
             best_unsafe = block
-        if canonical is not None and canonical.hash == ref.l1_origin.hash:
+            if ref.l1_origin.number + MAX_REORG_SEQUENCING_WINDOWS * lookback < first.l1_origin.number:
+                raise CriticalError(
+                    f"L1 reorg reaches back past L2 block {ref.id}, below the unsafe head {first.id} by more than "
+                    f"{MAX_REORG_SEQUENCING_WINDOWS} sequencing windows of {lookback} L1 blocks"
+                )
+        if canonical is None:
+            highest_canonical = None  # L1 has not come that far: nothing contradicts the block
+        elif canonical.hash == ref.l1_origin.hash:
             highest_canonical = highest_canonical or ref
-        elif canonical is not None:
+        else:
             best_unsafe, highest_canonical = None, None
         if ref.number == finalized.number:
+            if canonical is not None and canonical.hash != ref.l1_origin.hash:
+                raise ResetError(
+                    f"L1 reorg below what is final: L2 block {ref.id} is finalised, its L1 origin is {ref.l1_origin}, "
+                    f"and L1 has 0x{canonical.hash.hex()} there"
+                )
             return SyncStart(unsafe=best_unsafe or block, safe=block, finalized=finalized)
         ready = (
             ref.number <= safe_number
