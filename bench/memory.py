@@ -46,7 +46,10 @@ _KIB = 1024
 
 @attrs.frozen(kw_only=True)
 class Point:
-    """Memory in MiB after so many derived blocks; `now` is the same as `most` where the system does not tell."""
+    """Memory in MiB after so many derived blocks and so much processor time.
+
+    `now` is the same as `most` where the system does not tell.
+    """
 
     blocks: int
     now: float
@@ -64,7 +67,7 @@ def points_up_to(blocks: int) -> tuple[int, ...]:
 
 async def derive(path: Path, blocks: int) -> list[Point]:
     """Derive the recording up to its end and take the measurements on the way."""
-    started = time.perf_counter()
+    started = time.process_time()
     wanted = iter(points_up_to(blocks))
     found: list[Point] = []
     due = next(wanted)
@@ -72,7 +75,7 @@ async def derive(path: Path, blocks: int) -> list[Point]:
     def on_derived(derived: Derived, confirmed: Confirmed) -> None:
         nonlocal due
         if confirmed.ref.number == due:
-            found.append(_point(due, time.perf_counter() - started))
+            found.append(_point(due, time.process_time() - started))
             due = next(wanted, 0)
 
     with open_recording(path) as recording:
