@@ -19,7 +19,7 @@ from kroma_core.derive.l2_blocks import l2_ref
 from kroma_core.derive.pipeline import Derivation
 from kroma_core.derive.steps import Derived, MustReset, NeedData, NeedL1, NeedL2Block
 from kroma_core.errors import CriticalError, NotFound, ResetError
-from kroma_core.events import BlockDerived, Event, HeadsMoved, PipelineReset
+from kroma_core.events import BlockDerived, Event, HeadsMoved, PipelineReset, Retrying
 from kroma_core.l1 import L1Heads, L1Receipts
 from kroma_core.l2 import Heads
 from kroma_core.node.engine_controller import Confirmed, EngineController
@@ -52,17 +52,21 @@ class Driver:
     _machine: Derivation | None = None
     _controller: EngineController | None = None
     _finality: Finality = attrs.field(factory=Finality)
+    _reason: str = "start"
+    """Why derivation begins anew the next time."""
     _fruitless_resets: int = 0
 
     @property
     def started(self) -> bool:
         """Whether there was an L1 head to start from."""
-        return self._machine is not None
+        return self._controller is not None
 
     @property
     def heads(self) -> Heads:
-        """The heads of the L2 chain. Only after `start`."""
-        return self._running[1].heads
+        """The heads of the L2 chain, once it has `started`."""
+        if self._controller is None:
+            raise RuntimeError("the driver has not been started")
+        return self._controller.heads
 
     @property
     def derived_l1(self) -> L1Ref | None:
@@ -75,7 +79,7 @@ class Driver:
             raise RuntimeError("the driver has not been started")
         return self._machine, self._controller
 
-    async def start(self, reason: str = "start") -> None:
+    async def _start(self) -> None:
         """Find the heads that hold, tell the engine, and make a fresh derivation machine."""
         start = await self._retrying(lambda: find_sync_start(self.config, self.l1, self.engine), "find the sync start")
         base = await self._retrying(lambda: find_base(self.config, self.engine, start.safe), "find the derivation base")
@@ -84,7 +88,8 @@ class Driver:
         )
         self._machine = Derivation(self.config, safe=start.safe, base=base)
         self._finality = Finality()
-        self.emit(PipelineReset(reason=reason, safe=start.safe.id, l1_start=l2_ref(base, self.config).l1_origin))
+        l1_start = l2_ref(base, self.config).l1_origin
+        self.emit(PipelineReset(reason=self._reason, safe=start.safe.id, l1_start=l1_start))
 
     async def follow(self, after_each: Callable[[L1Heads], Awaitable[None]] | None = None) -> None:
         """Derive from every L1 head that the source reports; returns when a recorded source has no more.
@@ -102,10 +107,10 @@ class Driver:
         Cancelled at any point it leaves the engine consistent: this driver can go on, and so can a new one.
         """
         self._fruitless_resets = 0
-        if self._machine is None:
-            await self.start()
         while True:
             try:
+                if self._machine is None:
+                    await self._start()
                 while not await self._step():
                     pass
                 await self._finalize(heads)
@@ -201,10 +206,12 @@ class Driver:
         limit = self.resets_without_progress
         if limit is not None and self._fruitless_resets > limit:
             raise CriticalError(f"derivation cannot go on: {reason}")
+        self._machine, self._reason = None, reason
         if self._fruitless_resets > 1:
-            delay = self.policy.first * 2 ** min(self._fruitless_resets - 2, 16)
-            await trio.sleep(min(delay, self.policy.longest))
-        await self.start(reason)
+            attempt = self._fruitless_resets - 1
+            delay = min(self.policy.first * 2 ** min(attempt - 1, 16), self.policy.longest)
+            self.emit(Retrying(part="driver", what="derive", error=reason, attempt=attempt, delay=delay))
+            await trio.sleep(delay)
 
     def _note_origin(self, machine: Derivation) -> None:
         if machine.origin is not None:

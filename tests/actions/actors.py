@@ -33,6 +33,7 @@ from kroma_core.derive.frames import Frame, encode_frames
 from kroma_core.derive.l2_blocks import l2_ref, read_l2_block
 from kroma_core.derive.span_batch import SpanTerms
 from kroma_core.derive.span_encoder import encode_span_batch, span_of
+from kroma_core.errors import NotFound
 from kroma_core.events import BlockDerived, Event, PipelineReset, Retrying, Verdict
 from kroma_core.forks import ExtraDataFormat, Fork, Schedule
 from kroma_core.l2 import ForkchoiceState, L2Label, Payload
@@ -167,6 +168,18 @@ class Sequencer:
     def rewind(self, number: int) -> None:
         """Go on after this block: what was made above it is forgotten."""
         del self.blocks[number:]
+
+    async def follow_l1(self) -> None:
+        """Forget the blocks whose L1 origin was abandoned."""
+        for block in self.blocks:
+            ref = l2_ref(block, self.config)
+            try:
+                canonical = await self.l1.ref(L1Number(ref.l1_origin.number))
+            except NotFound:
+                canonical = None
+            if canonical is None or canonical.hash != ref.l1_origin.hash:
+                self.rewind(ref.number - 1)
+                return
 
     async def _next_origin(self, parent: L2Ref, *, same_epoch: bool) -> L1Origin:
         number = parent.l1_origin.number
