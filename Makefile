@@ -33,12 +33,12 @@ test-all: test test-slow
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
-	$(BIN)/ruff format --check kroma_core plugins tests
+	$(BIN)/ruff format --check kroma_core plugins tests bench
 	$(BIN)/mypy
 
 format: $(STAMP)
 	$(BIN)/ruff check --fix .
-	$(BIN)/ruff format kroma_core plugins tests
+	$(BIN)/ruff format kroma_core plugins tests bench
 
 bench: $(STAMP)
 	$(BIN)/python -m bench.run
