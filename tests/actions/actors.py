@@ -123,7 +123,8 @@ class World:
         """One batcher transaction that carries these blocks."""
         return self.l1.batcher_tx(encode_frames(self.channel(*blocks, span=span)))
 
-    def verifier(self, engine: ExecutionEngine | None = None, **settings: Any) -> Verifier:
+    def verifier(self, engine: Any = None, **settings: Any) -> Verifier:
+        """The node's driver on an engine of its own; `l1` replaces its L1 and blob source."""
         return Verifier.on(self.l1, self.config, engine or new_engine(self.config), **settings)
 
 
@@ -203,12 +204,13 @@ class Verifier:
     events: list[Event]
 
     @classmethod
-    def on(cls, l1: ScriptedL1, config: ChainConfig, engine: ExecutionEngine, **settings: Any) -> Verifier:
+    def on(cls, script: ScriptedL1, config: ChainConfig, engine: ExecutionEngine, **settings: Any) -> Verifier:
         events: list[Event] = []
+        l1 = settings.pop("l1", script)
         data: Sequence[DataSource] = (calldata.CallData(), blob.BlobData([l1]))
         settings = {"policy": RetryPolicy(first=1.0, longest=8.0), "data": data, **settings}
         driver = Driver(config=config, l1=l1, engine=engine, emit=events.append, **settings)
-        return cls(driver, engine, l1, events)
+        return cls(driver, engine, script, events)
 
     async def sync(self) -> L2Ref:
         """Derive all that follows from L1 now; the safe head."""
@@ -239,37 +241,51 @@ class Verifier:
 
 
 class Stumbling:
-    """An engine that answers as it is told before it answers itself: errors are raised, values returned."""
+    """An engine or L1 source that gives scripted answers before its own: errors are raised, values returned."""
 
-    def __init__(self, engine: ExecutionEngine) -> None:
-        self._engine = engine
+    def __init__(self, part: object) -> None:
+        self._part = part
         self._script: list[tuple[str, object]] = []
+        self._at_call: dict[int, object] = {}
         self.calls: list[str] = []
 
     def instead(self, method: str, answer: object, times: int = 1) -> None:
         """The next `times` calls of a method get this answer."""
         self._script += [(method, answer)] * times
 
+    def at_call(self, number: int, answer: object) -> None:
+        """The call of this number, whatever it is, gets this answer; the first is 0."""
+        self._at_call[number] = answer
+
     def __getattr__(self, method: str) -> Any:
-        inner = getattr(self._engine, method)
+        inner = getattr(self._part, method)
 
         async def call(*arguments: Any) -> Any:
+            answer = self._at_call.get(len(self.calls))
             self.calls.append(method)
-            for place, (name, answer) in enumerate(self._script):
+            for place, (name, scripted) in enumerate(self._script):
                 if name == method:
                     del self._script[place]
-                    await trio.lowlevel.checkpoint()
-                    if isinstance(answer, Exception):
-                        raise answer
-                    return answer
-            return await inner(*arguments)
+                    answer = scripted
+                    break
+            if answer is None:
+                return await inner(*arguments)
+            await trio.lowlevel.checkpoint()
+            if isinstance(answer, Exception):
+                raise answer
+            return answer
 
         return call
 
 
+def new_store() -> Any:
+    """What an engine keeps its chain in; another can be opened on it later."""
+    return store.MemoryStore()
+
+
 def new_engine(config: ChainConfig, on: Any = None) -> ExecutionEngine:
     """An engine at genesis; with `on`, one that opens the store of another again."""
-    engine: ExecutionEngine = pyevm.PyEvmEngine(config, on if on is not None else store.MemoryStore())
+    engine: ExecutionEngine = pyevm.PyEvmEngine(config, on if on is not None else new_store())
     return engine
 
 
