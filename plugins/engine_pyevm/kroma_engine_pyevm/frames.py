@@ -53,7 +53,7 @@ class Machine:
     """Accounts may delegate to other code (EIP-7702)."""
 
 
-@functools.lru_cache(maxsize=2048)
+@functools.lru_cache(maxsize=512)
 def jump_destinations(code: bytes) -> frozenset[int]:
     """Positions of JUMPDEST in `code` that are not operands of a PUSH."""
     found = []

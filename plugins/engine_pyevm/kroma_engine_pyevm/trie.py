@@ -59,7 +59,7 @@ class NodeCache:
     Nodes are shared between callers and never changed in place.
     """
 
-    def __init__(self, store: NodeStore, capacity: int = 200_000) -> None:
+    def __init__(self, store: NodeStore, capacity: int = 60_000) -> None:
         self._store = store
         self._capacity = capacity // 2
         self._young: dict[bytes, Node] = {}
