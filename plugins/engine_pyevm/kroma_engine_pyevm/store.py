@@ -41,9 +41,9 @@ class MemoryStore:
 class RocksStore:
     """On disk. A killed process loses nothing that was written; a crash of the machine may lose the last writes."""
 
-    def __init__(self, database: Rdict, path: Path) -> None:
+    def __init__(self, database: Rdict, failing: _Failing) -> None:
         self._database = database
-        self._failing = _Failing(path)
+        self._failing = failing
 
     def get(self, key: bytes) -> bytes | None:
         with self._failing:
@@ -65,7 +65,7 @@ def open_rocks(path: Path) -> Iterator[RocksStore]:
     with failing:
         database = Rdict(str(path), _options())
     try:
-        yield RocksStore(database, path)
+        yield RocksStore(database, failing)
     finally:
         with failing:
             database.close()
@@ -88,10 +88,14 @@ def _options() -> Options:
 
 
 class _Failing:
-    """Turns the one exception that the library raises, a bare `Exception`, into `CriticalError`."""
+    """Turns the one exception that the library raises, a bare `Exception`, into `CriticalError`.
+
+    After a failed write every call fails, closing too, and says no more than that; the first failure has the cause.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._first = ""
 
     def __enter__(self) -> None:
         pass
@@ -100,4 +104,5 @@ class _Failing:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         if kind is Exception:
-            raise CriticalError(f"engine store {self._path}: {error}") from error
+            self._first = self._first or str(error)
+            raise CriticalError(f"engine store {self._path}: {self._first}") from error
