@@ -15,6 +15,7 @@ from kroma_engine_pyevm.offers import EngineSettings, StoreKind, check, provide_
 from kroma_engine_pyevm.store import MemoryStore
 
 from kroma_core.api import Building, Inconsistent, Invalid, Sealed, Valid
+from kroma_core.chain.builtin import builtin
 from kroma_core.chain.config import ChainConfig
 from kroma_core.codec.headers import EMPTY_ROOT
 from kroma_core.codec.keccak import EMPTY_HASH, keccak256
@@ -233,11 +234,20 @@ def test_zk_trie_era_is_refused_with_the_time_from_which_it_could_work() -> None
     assert "from block time 1700000040 on" in problem
 
 
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [("kroma-mainnet", "from block time 1739250001 on"), ("op-mainnet", "snapshot of an older one")],
+)
+def test_built_in_chain_that_it_cannot_execute_is_refused_with_the_reason(name: str, reason: str) -> None:
+    (problem,) = check(EngineSettings(), builtin(name))
+    assert reason in problem
+
+
 def test_missing_genesis_is_a_problem_of_the_profile() -> None:
     chain, _ = chain_and_blocks()
     assert check(EngineSettings(), chain) == []
     (problem,) = check(EngineSettings(), attrs.evolve(chain, genesis=None))
-    assert "genesis" in problem
+    assert "genesis.json" in problem
 
 
 def test_genesis_without_accounts_is_a_problem_of_the_profile() -> None:
