@@ -17,8 +17,8 @@ How it is driven, one L1 block after the other (the first one is given to the co
 `next_batch` is asked once before the first input of a block: what is already there may have become readable, or too
 old, with the new block.
 
-Spec: derivation.md, "Frame Queue", "Channel Bank", "Channel Reader (Batch Decoding)"; holocene/derivation.md, "Frame Queue",
-"Channel Bank".
+Spec: derivation.md, "Frame Queue", "Channel Bank", "Channel Reader (Batch Decoding)";
+holocene/derivation.md, "Frame Queue", "Channel Bank".
 """
 
 from __future__ import annotations
