@@ -12,7 +12,7 @@ from eth.exceptions import FullStack, Halt, InvalidJumpDestination, Revert
 from eth.vm import opcode_values as op
 
 from kroma_core.codec.keccak import keccak256
-from kroma_engine_pyevm.frames import STACK_LIMIT, Frame, Instruction, jump_destinations
+from kroma_engine_pyevm.frames import STACK_LIMIT, Frame, Instruction
 
 _MASK = 2**256 - 1
 _SIGN = 2**255
@@ -222,7 +222,7 @@ def _pc(frame: Frame) -> None:
 
 def _jump(frame: Frame) -> None:
     destination = frame.stack.pop()
-    if destination not in jump_destinations(frame.code):
+    if destination not in frame.destinations:
         raise InvalidJumpDestination(f"jump to {destination}")
     frame.pc = destination
 
@@ -231,7 +231,7 @@ def _jumpi(frame: Frame) -> None:
     stack = frame.stack
     destination = stack.pop()
     if stack.pop():
-        if destination not in jump_destinations(frame.code):
+        if destination not in frame.destinations:
             raise InvalidJumpDestination(f"jump to {destination}")
         frame.pc = destination
 
@@ -296,7 +296,7 @@ def _return(frame: Frame) -> None:
     start = frame.stack.pop()
     size = frame.stack.pop()
     frame.extend_memory(start, size)
-    frame._output = bytes(frame.memory[start : start + size]) if size else b""
+    frame.output = bytes(frame.memory[start : start + size]) if size else b""
     raise Halt("RETURN")
 
 
@@ -304,7 +304,7 @@ def _revert(frame: Frame) -> None:
     start = frame.stack.pop()
     size = frame.stack.pop()
     frame.extend_memory(start, size)
-    frame._output = bytes(frame.memory[start : start + size]) if size else b""
+    frame.output = bytes(frame.memory[start : start + size]) if size else b""
     raise Revert("REVERT")
 
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import attrs
-from eth.exceptions import FullStack, Halt, InsufficientStack, InvalidJumpDestination, OutOfGas, VMError
+from eth.exceptions import FullStack, Halt, InsufficientStack, OutOfGas, VMError
 
 from kroma_core.codec.receipts import Log
 from kroma_core.types import Address
@@ -89,7 +89,8 @@ class Frame:
         transaction_context: TransactionContext,
     ) -> None:
         self.machine = machine
-        self.world = self.state = state
+        self.world = state
+        self.state = state
         self.environment = environment
         self.msg = message
         self.transaction_context = transaction_context
@@ -99,8 +100,9 @@ class Frame:
         self.gas = message.gas
         self.pc = 0
         self.return_data = b""
-        self._output = b""
+        self.output = b""
         self._error: VMError | None = None
+        self._destinations: frozenset[int] | None = None
 
     # --- running
 
@@ -133,7 +135,7 @@ class Frame:
         data = self.msg.data
         try:
             self.consume_gas(precompile.gas(data), "precompile")
-            self._output = precompile.run(data)
+            self.output = precompile.run(data)
         except VMError as error:
             self._fail(error)
 
@@ -142,7 +144,7 @@ class Frame:
         if error.burns_gas:
             self.gas = 0
         if error.erases_return_data:
-            self._output = b""
+            self.output = b""
 
     def fail(self, error: VMError) -> None:
         """End the frame as failed from outside of its code: what it created could not be stored."""
@@ -161,12 +163,11 @@ class Frame:
         return self._error
 
     @property
-    def output(self) -> bytes:
-        return self._output
-
-    @output.setter
-    def output(self, value: bytes) -> None:
-        self._output = value
+    def destinations(self) -> frozenset[int]:
+        """Where the code may be jumped into."""
+        if self._destinations is None:
+            self._destinations = jump_destinations(self.code)
+        return self._destinations
 
     # --- gas
 
@@ -175,15 +176,6 @@ class Frame:
         if gas < 0:
             raise OutOfGas(reason)
         self.gas = gas
-
-    def return_gas(self, amount: int) -> None:
-        self.gas += amount
-
-    def refund_gas(self, amount: int) -> None:
-        self.world.add_refund(amount)
-
-    def get_gas_remaining(self) -> int:
-        return self.gas
 
     # --- memory
 
@@ -232,9 +224,6 @@ class Frame:
         value = self.stack.pop()
         return value.to_bytes((value.bit_length() + 7) >> 3 or 1, "big")
 
-    def stack_pop1_any(self) -> int:
-        return self.stack.pop()
-
     def stack_pop_ints(self, num_items: int) -> tuple[int, ...]:
         stack = self.stack
         if num_items > len(stack):
@@ -243,24 +232,7 @@ class Frame:
         del stack[-num_items:]
         return values
 
-    def stack_swap(self, position: int) -> None:
-        stack = self.stack
-        if position >= len(stack):
-            raise InsufficientStack("stack underflow")
-        stack[-1], stack[-1 - position] = stack[-1 - position], stack[-1]
-
-    def stack_dup(self, position: int) -> None:
-        stack = self.stack
-        if len(stack) >= STACK_LIMIT:
-            raise FullStack("stack overflow")
-        stack.append(stack[-position])
-
-    # --- flow and logs
-
-    def jump_to(self, destination: int) -> None:
-        if destination not in jump_destinations(self.code):
-            raise InvalidJumpDestination(f"jump to {destination}")
-        self.pc = destination
+    # --- logs
 
     def add_log_entry(self, account: Address, topics: tuple[int, ...], data: bytes) -> None:
         self.world.add_log(Log(account, tuple([topic.to_bytes(32, "big") for topic in topics]), data))

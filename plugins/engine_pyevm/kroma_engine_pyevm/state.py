@@ -179,9 +179,6 @@ class WorldState:
         self._journal.append((_Undo.NONCE, account, account.nonce))
         account.nonce = nonce
 
-    def increment_nonce(self, address: Address) -> None:
-        self.set_nonce(address, self.account(address).nonce + 1)
-
     # --- code
 
     def get_code_hash(self, address: Address) -> Hash32:
@@ -276,9 +273,6 @@ class WorldState:
             self._journal.append((_Undo.WARM_ADDRESS, address))
             self.warm_addresses.add(address)
 
-    def is_storage_warm(self, address: Address, slot: int) -> bool:
-        return (address, slot) in self.warm_slots
-
     def mark_storage_warm(self, address: Address, slot: int) -> None:
         key = (address, slot)
         if key not in self.warm_slots:
@@ -289,9 +283,6 @@ class WorldState:
 
     def snapshot(self) -> int:
         return len(self._journal)
-
-    def commit(self, snapshot: int) -> None:
-        """Keep what was done since `snapshot`. The journal keeps it too: an outer call may still be undone."""
 
     def revert(self, snapshot: int) -> None:
         """Undo what was done since `snapshot`."""
