@@ -45,7 +45,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser().parse_args(argv)
     try:
         code: int = arguments.run(arguments)
-        sys.stdout.flush()
+        if sys.stdout is not None:  # a closed one is
+            sys.stdout.flush()
     except (KeyboardInterrupt, BaseExceptionGroup) as error:
         return _failed(error)
     except Exception as error:  # border: cli

@@ -22,6 +22,7 @@ from kroma_core.api import (
     Role,
     Transport,
 )
+from kroma_core.errors import KromaError
 from kroma_core.events import Event
 from kroma_core.node.compose import Broadcast
 from kroma_core.node.data_directory import claimed
@@ -92,7 +93,13 @@ async def _open(
         kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> bool | None:
         with _Noted(f"while closing {part}", unless=error):
-            return await manager.__aexit__(kind, error, trace)
+            try:
+                return await manager.__aexit__(kind, error, trace)
+            except KromaError as failure:
+                if failure is error or not isinstance(error, KromaError):
+                    raise
+                error.add_note(f"and closing {part} failed: {failure}")
+                return False
 
     stack.push_async_exit(close)
     return value

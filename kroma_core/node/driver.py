@@ -171,7 +171,12 @@ class Driver:
         return False
 
     async def _include(self, machine: Derivation, controller: EngineController, derived: Derived) -> None:
-        result = await self._retrying(lambda: controller.include(derived), f"include a block on {derived.parent.id}")
+        what = f"include a block on {derived.parent.id}"
+        try:
+            result = await self._retrying(lambda: controller.include(derived), what)
+        except CriticalError as error:
+            error.add_note(f"while trying to {what}")
+            raise
         if not isinstance(result, Confirmed):
             machine.reject(result.reason)
             if machine.pending_safe.hash != controller.heads.pending_safe.hash:
