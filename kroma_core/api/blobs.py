@@ -12,9 +12,13 @@ from kroma_core.types import Hash32, L1Ref
 
 @attrs.frozen(kw_only=True)
 class Missing:
-    """The source answered and lacks these blobs (pruned, or never there). Never an empty blob in their place."""
+    """The source answered and lacks these blobs (pruned, or never there). Never an empty blob in their place.
+
+    `source` names the source to an operator: a file, a host.
+    """
 
     versioned_hashes: tuple[Hash32, ...]
+    source: str = attrs.field(default="", eq=False)
 
 
 class BlobSource(Protocol):

@@ -65,7 +65,7 @@ def _replay_one(path: Path, profile: Path | None, registry: Registry, *, as_json
             print(json.dumps({"file": str(path), "ok": False, "errors": lines}), flush=True)
         else:
             for line in lines:
-                print(f"{path}: {line}", file=sys.stderr, flush=True)
+                print(line if line.startswith(f"{path}: ") else f"{path}: {line}", file=sys.stderr, flush=True)
         return False
     if as_json:
         print(json.dumps(_as_json(path, plan, result)), flush=True)

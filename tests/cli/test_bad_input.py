@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import resource
 import signal
 import subprocess
@@ -106,6 +107,22 @@ def test_a_damaged_recording_is_told_with_file_place_expected_and_got(
     message = complaint(capsys, "replay", altered(tmp_path, source, change))
     assert "altered.json" in message
     assert [word for word in told if word not in message] == []
+
+
+@pytest.mark.parametrize("command", ["replay", "derive", "decode"])
+def test_a_missing_blob_is_told_with_the_file_that_lacks_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], command: str
+) -> None:
+    path = altered(tmp_path, BLOBS, lose_blobs)
+    assert main([command, str(path)]) == 1
+    message = capsys.readouterr().err.splitlines()[-1]
+    assert re.search(r"blob 0x[0-9a-f]{64} of L1 block 1 \(0x[0-9a-f]{64}\)", message)
+    assert f"expected from one of 1 blob sources ({path}), none has it" in message
+
+
+def test_a_message_names_the_file_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = altered(tmp_path, BEDROCK, flip_header)
+    assert complaint(capsys, "replay", path).count(str(path)) == 1
 
 
 @pytest.mark.parametrize("length", [0, 10, 1000, -1000])

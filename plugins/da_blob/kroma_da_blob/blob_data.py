@@ -64,12 +64,13 @@ class BlobData:
     async def _fetch(self, block: L1Ref, wanted: list[Hash32]) -> dict[Hash32, bytes]:
         found: dict[Hash32, bytes] = {}
         silent: list[TemporaryError] = []
+        empty: list[str] = []
         for source in self._sources:
             lacking = [one for one in wanted if one not in found]
             if not lacking:
                 break
             try:
-                found |= await self._ask(source, block, lacking)
+                found |= await self._ask(source, block, lacking, empty)
             except TemporaryError as error:
                 silent.append(error)
         lacking = [one for one in wanted if one not in found]
@@ -78,13 +79,22 @@ class BlobData:
             more = f" (and {len(lacking) - 1} more)" if len(lacking) > 1 else ""
             if silent:
                 raise TemporaryError(f"fetch {what}{more}: {silent[0]}") from silent[0]
-            raise ResetError(f"fetch {what}{more}: expected from one of {len(self._sources)} blob sources, none has it")
+            asked = f" ({', '.join(empty)})" if empty else ""
+            raise ResetError(
+                f"fetch {what}{more}: expected from one of {len(self._sources)} blob sources{asked}, none has it"
+            )
         return found
 
-    async def _ask(self, source: BlobSource, block: L1Ref, wanted: list[Hash32]) -> dict[Hash32, bytes]:
-        """What one source has of `wanted`: all at once, and if some are missing, the others again."""
+    async def _ask(
+        self, source: BlobSource, block: L1Ref, wanted: list[Hash32], empty: list[str]
+    ) -> dict[Hash32, bytes]:
+        """What one source has of `wanted`: all at once, and if some are missing, the others again.
+
+        The name of a source that lacks one is added to `empty`.
+        """
         answer = await source.blobs(block, wanted)
         if isinstance(answer, Missing):
+            empty += filter(None, [answer.source])
             rest = [one for one in wanted if one not in answer.versioned_hashes]
             if not rest or len(rest) == len(wanted):
                 return {}

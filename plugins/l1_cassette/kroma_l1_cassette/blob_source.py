@@ -27,4 +27,6 @@ class CassetteBlobs:
                 missing.append(versioned_hash)
             else:
                 found.append(blob)
-        return Missing(versioned_hashes=tuple(missing)) if missing else tuple(found)
+        if missing:
+            return Missing(versioned_hashes=tuple(missing), source=str(self._reader.recording.path))
+        return tuple(found)
