@@ -10,7 +10,7 @@ import pytest
 from tests.architecture.sources import ROOT
 
 NEED_PLUGINS = frozenset({"actions", "architecture", "bench", "cli", "vectors", "contract"})
-"""Tests of the whole: scripts with an engine, measurements, the command line with plugins, vectors, suites for installed offers."""
+"""Tests of the whole: scripts with an engine, measurements, the command line, vectors, suites for installed offers."""
 
 CORE_TESTS = sorted(
     path.name for path in (ROOT / "tests").iterdir() if any(path.glob("test_*.py")) and path.name not in NEED_PLUGINS
