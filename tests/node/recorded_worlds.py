@@ -61,9 +61,11 @@ def installed() -> Registry:
     return discover()
 
 
-def replayed(path: Path, expected: Expected | None, profile: Path | None = None) -> tuple[ReplayResult, dict[int, str]]:
+def replayed(path: Path, expected: Expected | None) -> tuple[ReplayResult, dict[int, str]]:
     """Replay a recording and compare it with `expected`; also the hash that was computed for each block at last."""
     hashes: dict[int, str] = {}
+    profile = path.with_name("in-memory.toml")
+    profile.write_text("[engine]\nkind = 'pyevm'\nstore = 'memory'\n")
 
     def note(derived: Derived, confirmed: Confirmed) -> None:
         hashes[confirmed.ref.number] = "0x" + confirmed.ref.hash.hex()
