@@ -214,7 +214,9 @@ class Replay:
         output = expected.output(L2Number(block.number))
         if found is None and output is not None and self.executes:
             found = await self._output_difference(where, output, payload)
-        found = found or next(record_differences(block, output, expected.block(block.number + 1)), None)
+        if found is None:
+            following = expected.block(block.number + 1) if output is not None else None
+            found = next(record_differences(block, output, following, executed=self.executes), None)
         if found is None and self.executes:
             found = await self._nonce_difference(block)
         return found
