@@ -70,6 +70,7 @@ def workloads() -> Sequence[tuple[str, int, bytes]]:
         ("BN254 pairings, infinity in G1", 0x08, (bytes(64) + _BN_G2) * (bn // 192)),
         ("BN254 pairings, infinity in both", 0x08, bytes(bn)),
         ("BN254 pairings, one pair a call", 0x08, _BN_G1 + _BN_G2),
+        ("BN254 additions", 0x06, _BN_G1 * 2),
         ("BN254 multiplications", 0x07, _BN_G1 + scalar),
         ("BLS12-381 pairings, real points", 0x0F, (g1 + g2) * (bls // 384)),
         ("BLS12-381 pairings, infinity", 0x0F, bytes(bls)),

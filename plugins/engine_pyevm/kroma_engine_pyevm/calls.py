@@ -7,6 +7,8 @@ Spec: yellow paper, sections 7 and 8; EIP-150, 161, 170, 2929, 3541, 3860, 6780,
 
 from __future__ import annotations
 
+from typing import cast
+
 from eth.exceptions import (
     ContractCreationCollision,
     Halt,
@@ -263,12 +265,13 @@ def _open_call(
         frame.gas += passed
         frame.stack.append(0)
         return
+    given = frame.memory_view(*data)
     message = Message(
         sender=sender,
         storage_address=storage_address,
         code=code,
         code_address=code_source,
-        data=frame.memory_read_bytes(*data),
+        data=given,
         value=value,
         gas=passed,
         depth=frame.msg.depth + 1,
@@ -276,6 +279,9 @@ def _open_call(
         transfers=transfers,
     )
     child = call(frame.machine, frame.world, frame.environment, message, frame.transaction_context)
+    if given:
+        message.data = b""
+        cast(memoryview, given).release()
     frame.gas += child.gas
     frame.stack.append(1 if child.succeeded else 0)
     output = child.output

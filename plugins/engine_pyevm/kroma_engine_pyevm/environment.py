@@ -49,7 +49,8 @@ class Message:
 
     `storage_address` is the account whose storage and balance the code works on, `code_address` where the code comes
     from (a precompile is recognised by it), None for a creation and behind a delegation. `transfers` is false where
-    `value` is only what CALLVALUE shows.
+    `value` is only what CALLVALUE shows. `data` is the caller's memory itself where a contract calls: copied for each
+    call, megabytes would cost the price of a call to an empty account.
     """
 
     __slots__ = (
@@ -63,7 +64,7 @@ class Message:
         storage_address: Address,
         code: bytes,
         code_address: Address | None,
-        data: bytes,
+        data: bytes | memoryview,
         value: int,
         gas: int,
         depth: int,
@@ -83,4 +84,4 @@ class Message:
 
     @property
     def data_as_bytes(self) -> bytes:
-        return self.data
+        return bytes(self.data)

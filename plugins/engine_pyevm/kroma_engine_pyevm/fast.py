@@ -222,7 +222,8 @@ def _pc(frame: Frame) -> None:
 
 def _jump(frame: Frame) -> None:
     destination = frame.stack.pop()
-    if destination not in frame.destinations:
+    destinations = frame.destinations
+    if destination >= len(destinations) or not destinations[destination]:
         raise InvalidJumpDestination(f"jump to {destination}")
     frame.pc = destination
 
@@ -231,7 +232,8 @@ def _jumpi(frame: Frame) -> None:
     stack = frame.stack
     destination = stack.pop()
     if stack.pop():
-        if destination not in frame.destinations:
+        destinations = frame.destinations
+        if destination >= len(destinations) or not destinations[destination]:
             raise InvalidJumpDestination(f"jump to {destination}")
         frame.pc = destination
 
@@ -289,7 +291,7 @@ def _calldatacopy(frame: Frame) -> None:
     frame.extend_memory(target, size)
     frame.consume_gas(3 * ((size + 31) >> 5), "CALLDATACOPY")
     if size:
-        frame.memory[target : target + size] = frame.msg.data[start : start + size].ljust(size, b"\0")
+        frame.memory[target : target + size] = bytes(frame.msg.data[start : start + size]).ljust(size, b"\0")
 
 
 def _return(frame: Frame) -> None:

@@ -32,10 +32,14 @@ Instruction = Callable[[Any], Any]
 
 @attrs.frozen(kw_only=True)
 class Precompile:
-    """A contract that the node computes itself. `run` raises `VMError` for input it refuses."""
+    """A contract that the node computes itself. `run` raises `VMError` for input it refuses.
+
+    `reads` says how many bytes of its input matter, where the price does not grow with all of them.
+    """
 
     gas: Callable[[bytes], int]
     run: Callable[[bytes], bytes]
+    reads: Callable[[memoryview], int] | None = None
 
 
 @attrs.frozen(kw_only=True)
@@ -54,19 +58,22 @@ class Machine:
 
 
 @functools.lru_cache(maxsize=512)
-def jump_destinations(code: bytes) -> frozenset[int]:
-    """Positions of JUMPDEST in `code` that are not operands of a PUSH."""
-    found = []
+def jump_destinations(code: bytes) -> bytes:
+    """For each byte of `code`, 1 where it is a JUMPDEST and no operand of a PUSH, else 0.
+
+    A byte each, not a set of numbers: code that is nothing but JUMPDEST would make a hundred times of its size.
+    """
+    found = bytearray(len(code))
     position = 0
     end = len(code)
     while position < end:
         opcode = code[position]
         if opcode == _JUMPDEST:
-            found.append(position)
+            found[position] = 1
         elif _PUSH1 <= opcode <= _PUSH32:
             position += opcode - _PUSH1 + 1
         position += 1
-    return frozenset(found)
+    return bytes(found)
 
 
 def memory_price(words: int) -> int:
@@ -102,7 +109,7 @@ class Frame:
         self.return_data = b""
         self.output = b""
         self._error: VMError | None = None
-        self._destinations: frozenset[int] | None = None
+        self._destinations: bytes | None = None
 
     # --- running
 
@@ -132,7 +139,8 @@ class Frame:
             self._fail(error)
 
     def run_precompile(self, precompile: Precompile) -> None:
-        data = self.msg.data
+        with memoryview(self.msg.data) as given:  # not kept by the traceback of what `run` raises
+            data = bytes(given if precompile.reads is None else given[: precompile.reads(given)])
         try:
             self.consume_gas(precompile.gas(data), "precompile")
             self.output = precompile.run(data)
@@ -163,8 +171,8 @@ class Frame:
         return self._error
 
     @property
-    def destinations(self) -> frozenset[int]:
-        """Where the code may be jumped into."""
+    def destinations(self) -> bytes:
+        """Where the code may be jumped into, as `jump_destinations` has it."""
         if self._destinations is None:
             self._destinations = jump_destinations(self.code)
         return self._destinations
@@ -197,6 +205,10 @@ class Frame:
     def memory_write(self, start_position: int, size: int, value: bytes) -> None:
         if size:
             self.memory[start_position : start_position + size] = value
+
+    def memory_view(self, start_position: int, size: int) -> bytes | memoryview:
+        """A stretch of memory without copying it. Memory cannot grow until the view is released."""
+        return memoryview(self.memory)[start_position : start_position + size] if size else b""
 
     def memory_read_bytes(self, start_position: int, size: int) -> bytes:
         return bytes(self.memory[start_position : start_position + size]) if size else b""

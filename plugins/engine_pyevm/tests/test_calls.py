@@ -6,6 +6,7 @@ import pytest
 from kroma_engine_pyevm.blocks import apply
 from kroma_engine_pyevm.calls import created_address, delegation_to
 from kroma_engine_pyevm.execution import TransactionResult
+from kroma_engine_pyevm.frames import jump_destinations
 from kroma_engine_pyevm.state import WorldState
 
 from kroma_core.codec.deposits import DepositTransaction
@@ -50,6 +51,29 @@ def test_1024_calls_may_be_open_inside_the_first() -> None:
     deposit = DepositTransaction(source_hash=bytes(32), sender=ALICE.address, to=CONTRACT, gas=10**15, data=b"")
     assert apply(block, deposit.encode()).receipt.status == 1
     assert block.state.get_storage(CONTRACT, 0) == 1025
+
+
+def test_memory_grows_after_a_call_whose_precompile_failed() -> None:
+    """The call's input is the caller's memory itself, and is let go of."""
+    call_pairing = "600060006001600060085afa600055"
+    state, result = run(call_pairing + "600161100052" + "6001600155", gas=9_000_000)
+    assert (result.receipt.status, state.get_storage(CONTRACT, 0), state.get_storage(CONTRACT, 1)) == (1, 0, 1)
+
+
+def test_call_data_of_a_contract_is_its_callers_memory() -> None:
+    """The callee stores its input's size, a word of it, and a copy of a stretch that reaches beyond its end."""
+    stores_input = "36600055" + "600135600155" + "602060016000376000516002553d"
+    caller = f"7f{'ab' * 32}600052" + f"6000600060206000600073{OTHER.hex()}5af1600055"
+    state, _ = run(caller, others={OTHER: Account(nonce=1, code=bytes.fromhex(stores_input))})
+    shifted = int("ab" * 31 + "00", 16)
+    assert state.get_storage(CONTRACT, 0) == 1
+    assert [state.get_storage(OTHER, slot) for slot in range(3)] == [32, shifted, shifted]
+
+
+def test_jump_destinations_of_the_longest_code_take_no_more_than_the_code() -> None:
+    code = b"\x5b" * 49_152
+    assert len(jump_destinations(code)) == len(code)
+    assert jump_destinations(bytes.fromhex("605b5b615b005b")) == bytes([0, 0, 1, 0, 0, 0, 1])
 
 
 def test_value_that_is_not_there_fails_the_call_and_gives_the_gas_back() -> None:

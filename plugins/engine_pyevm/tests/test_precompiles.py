@@ -147,6 +147,24 @@ def test_multiplication_agrees_with_another_library(scalar: int) -> None:
     assert run(0x07, G1 + scalar.to_bytes(32, "big")) == expected
 
 
+@pytest.mark.parametrize(("left", "right"), [(5, 7), (5, 5), (5, -5), (0, 5), (5, 0), (0, 0)])
+def test_addition_agrees_with_another_library(left: int, right: int) -> None:
+    def encoded(scalar: int) -> bytes:
+        if not scalar:
+            return bytes(64)
+        point = reference.normalize(reference.multiply(reference.G1, scalar % reference.curve_order))
+        return b"".join(int(coordinate).to_bytes(32, "big") for coordinate in point)
+
+    assert run(0x06, encoded(left) + encoded(right)) == encoded(left + right)
+
+
+@pytest.mark.parametrize("point", [(1).to_bytes(32, "big") * 2, (1 + FIELD).to_bytes(32, "big") + G1[32:]])
+def test_addition_refuses_what_is_no_point(point: bytes) -> None:
+    for data in (point + G1, G1 + point, point + bytes(64)):
+        with pytest.raises(VMError):
+            run(0x06, data)
+
+
 def test_addition_pads_and_ignores_what_is_too_long() -> None:
     assert run(0x06, G1) == G1
     assert run(0x06, G1 + NEGATIVE_G1 + b"\xff") == bytes(64)

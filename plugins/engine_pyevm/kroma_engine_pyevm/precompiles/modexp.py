@@ -27,6 +27,12 @@ def _sizes(data: bytes) -> _Sizes:
     return _Sizes(*(int.from_bytes(header[start : start + 32], "big") for start in (0, 32, 64)))
 
 
+def reads(data: memoryview) -> int:
+    """How much of the input matters: the three lengths and what they announce, nothing behind that."""
+    sizes = _sizes(bytes(data[:_HEADER]))
+    return _HEADER + (sum(sizes) if sizes.base or sizes.modulus else 32)
+
+
 def _operand(data: bytes, start: int, size: int) -> int:
     """An operand; the input continues with zeros beyond its end."""
     if start >= len(data):
