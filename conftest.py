@@ -18,6 +18,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--all", action="store_true", default=False, help="run the tests marked slow as well")
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    given: Path | None = config.getoption("--vectors")
+    if given is not None and not any(given.glob("*-*/*.json*")):
+        raise pytest.UsageError(f"--vectors {given}: no vectors there; expected folders such as op-chains and op-units")
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     if config.getoption("--all"):
         return

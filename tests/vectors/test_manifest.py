@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.vectors.conftest import MANIFEST
-from tests.vectors.unit_files import load_unit, vectors_root
+from tests.vectors.unit_files import OWN_VECTORS, find, load_unit, vectors_root
 
 FOLDERS = ("op-units", "op-exec", "kroma-units")
 
@@ -30,6 +30,11 @@ def unit_names(root: Path) -> list[str]:
 
 def test_every_unit_file_is_in_the_manifest(request: pytest.FixtureRequest) -> None:
     assert [name for name in unit_names(vectors_root(request.config)) if name not in manifest()] == []
+
+
+@pytest.mark.parametrize("name", sorted(manifest()))
+def test_the_project_has_its_own_copy_of_every_file(name: str) -> None:
+    assert find(OWN_VECTORS, name) is not None
 
 
 @pytest.mark.parametrize("name", sorted(manifest()))

@@ -1,7 +1,7 @@
 """Reading unit-vector files, and the decorator that turns each of their cases into a test.
 
-A unit file is `{"format", "name" | "made_by", "cases": [{"name", ...}]}`. `@unit_cases("op-units/frames")` gives the test
-one run per case with arguments `case` (the JSON object) and `unit_file` (the whole file: file-wide extras).
+A unit file is `{"format", "name" | "made_by", "cases": [{"name", ...}]}`. `@unit_cases("op-units/frames")` gives the
+test one run per case with arguments `case` (the JSON object) and `unit_file` (the whole file: file-wide extras).
 The manifest (`manifest.toml`) names for each file the test that reads it; `test_manifest.py` holds the two together.
 """
 
