@@ -32,13 +32,16 @@ from kroma_core.types import L1Number, L1Ref
 T = TypeVar("T")
 OnDerived = Callable[[Derived, Confirmed], None]
 
+_NOWHERE = (-1, -1)
+
 
 @attrs.define(kw_only=True)
 class Driver:
     """Follows L1 with one derivation machine and one engine.
 
-    `resets_without_progress`: how often derivation may begin anew on the same L1 head without a new block; None means
-    without end (a live node waits and tries again). `on_derived` is told of every block, before observers are.
+    `resets_without_progress`: how often derivation may begin anew on the same L1 head without coming further than
+    before; None means without end (a live node waits and tries again). `on_derived` is told of every block, before
+    observers are.
     """
 
     config: ChainConfig
@@ -55,6 +58,8 @@ class Driver:
     _reason: str = "start"
     """Why derivation begins anew the next time."""
     _fruitless_resets: int = 0
+    _furthest: tuple[int, int] = _NOWHERE
+    """How far derivation came before the resets on this L1 head: number of the L1 block, and of the L2 block."""
 
     @property
     def started(self) -> bool:
@@ -106,7 +111,7 @@ class Driver:
 
         Cancelled at any point it leaves the engine consistent: this driver can go on, and so can a new one.
         """
-        self._fruitless_resets = 0
+        self._fruitless_resets, self._furthest = 0, _NOWHERE
         while True:
             try:
                 if self._machine is None:
@@ -183,7 +188,6 @@ class Driver:
                 await controller.give_back_pending()
             return
         machine.confirm(result.payload)
-        self._fruitless_resets = 0
         self.on_derived(derived, result)
         self.emit(
             BlockDerived(
@@ -207,6 +211,10 @@ class Driver:
             )
 
     async def _reset(self, reason: str) -> None:
+        """Prepare to begin anew. Going the same way again is no progress: a reset goes back, and blocks come again."""
+        reached = self._reached
+        if reached > self._furthest:
+            self._fruitless_resets, self._furthest = 0, reached
         self._fruitless_resets += 1
         limit = self.resets_without_progress
         if limit is not None and self._fruitless_resets > limit:
@@ -218,6 +226,12 @@ class Driver:
             self.emit(Retrying(part="driver", what="derive", error=reason, attempt=attempt, delay=delay))
             await trio.sleep(delay)
 
+    @property
+    def _reached(self) -> tuple[int, int]:
+        if self._machine is None or self._machine.origin is None:
+            return _NOWHERE
+        return self._machine.origin.number, self._machine.pending_safe.number
+
     def _note_origin(self, machine: Derivation) -> None:
         if machine.origin is not None:
             self._finality.note(machine.origin.id, self.heads.local_safe)
@@ -228,7 +242,10 @@ class Driver:
         if found is None or found.safe.number <= controller.heads.finalized.number:
             return
         number = L1Number(found.l1.number)
-        canonical = await self._retrying(lambda: self.l1.ref(number), f"find L1 block {number}")
+        try:
+            canonical = await self._retrying(lambda: self.l1.ref(number), f"find L1 block {number}")
+        except NotFound:
+            return  # L1 has changed since: its next heads will tell
         if canonical.hash != found.l1.hash:
             raise ResetError(
                 f"L1 reorg: derivation has read block {found.l1}, the final one is 0x{canonical.hash.hex()}"

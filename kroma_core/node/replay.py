@@ -36,7 +36,7 @@ from kroma_core.recording.values import ExpectedBlock, ExpectedOutput
 from kroma_core.types import BlockId, L2Number
 
 FRUITLESS_RESETS = 3
-"""How often a replay begins derivation anew without a new block before it gives up: a recording does not change."""
+"""How often a replay begins derivation anew without coming further before it gives up: a recording does not change."""
 
 
 @attrs.frozen(kw_only=True)

@@ -246,22 +246,23 @@ class Stumbling:
     def __init__(self, part: object) -> None:
         self._part = part
         self._script: list[tuple[str, object]] = []
-        self._at_call: dict[int, object] = {}
+        self._at_call: dict[tuple[str, int], object] = {}
         self.calls: list[str] = []
 
     def instead(self, method: str, answer: object, times: int = 1) -> None:
         """The next `times` calls of a method get this answer."""
         self._script += [(method, answer)] * times
 
-    def at_call(self, number: int, answer: object) -> None:
-        """The call of this number, whatever it is, gets this answer; the first is 0."""
-        self._at_call[number] = answer
+    def at_call(self, number: int, answer: object, of: str = "") -> None:
+        """The call of this number (of all, or of one method) gets this answer; the first is 0."""
+        self._at_call[of, number] = answer
 
     def __getattr__(self, method: str) -> Any:
         inner = getattr(self._part, method)
 
         async def call(*arguments: Any) -> Any:
-            answer = self._at_call.get(len(self.calls))
+            answer = self._at_call.get(("", len(self.calls)))
+            answer = answer or self._at_call.get((method, self.calls.count(method)))
             self.calls.append(method)
             for place, (name, scripted) in enumerate(self._script):
                 if name == method:

@@ -164,8 +164,32 @@ class TestResets:
         assert len(verifier.resets) == 2
         assert verifier.resets[0] == f"L1 block {world.l1.genesis.id} is gone: there is no such block"
 
-    async def test_resets_are_counted_from_the_last_new_block(self) -> None:
-        """A replay gives up only where nothing comes of beginning anew."""
+    async def test_blocks_that_come_again_after_a_reset_are_no_progress(self) -> None:
+        """A blob is missing late in the chain: what was derived before it is confirmed after each reset."""
+        world = await batched_world(blobs=True)
+        for _ in range(3):
+            world.l1.mine()
+            blocks = await world.sequencer.build_up_to_l1()
+            data = encode_frames(world.channel(*blocks))
+            world.l1.mine([world.l1.blob_tx([blob_codec.encode(data)])])
+        *_, missing = world.l1.blob_hashes
+        world.l1.forget_blob(missing)
+        verifier = world.verifier(resets_without_progress=3)
+        with pytest.raises(CriticalError, match=f"derivation cannot go on: .*0x{missing.hex()} of L1 block 8"):
+            await verifier.sync()
+        assert len(verifier.resets) == 3
+        assert verifier.driver.heads.safe.number == blocks[0].number - 1
+
+    async def test_resets_are_counted_from_where_derivation_came_furthest(self) -> None:
+        world = await batched_world()
+        engine = Stumbling(new_engine(world.config))
+        for number in (0, 2, 4, 6):  # each block but the last is sealed at the second attempt
+            engine.at_call(number, ResetError("the engine has lost its chain"), of="seal")
+        verifier = world.verifier(engine, resets_without_progress=1)
+        assert (await verifier.sync()).hash == head_of(world)
+        assert len(verifier.resets) == 4
+
+    async def test_resets_on_one_l1_head_do_not_count_for_the_next(self) -> None:
         world = await batched_world()
         engine = Stumbling(new_engine(world.config))
         verifier = world.verifier(engine, resets_without_progress=1)

@@ -78,6 +78,10 @@ def lose_blobs(content: Any) -> None:
     content["blobs"] = {}
 
 
+def lose_last_blob(content: Any) -> None:
+    del content["blobs"][list(content["blobs"])[-1]]
+
+
 def disorder_forks(content: Any) -> None:
     content["rollup_config"] |= {"regolith_time": 200, "canyon_time": 100}
 
@@ -96,6 +100,7 @@ def lose_l1_config(content: Any) -> None:
         (BEDROCK, flip_genesis, ("genesis", "hash", "0x")),
         (BEDROCK, lose_block, ("7",)),
         (BLOBS, lose_blobs, ("blob",)),
+        (BLOBS, lose_last_blob, ("derivation cannot go on", "blob 0x", "of L1 block 12 (0x")),
         (BEDROCK, disorder_forks, ("canyon", "regolith", "100", "200")),
         (BLOBS, lose_l1_config, ("l1_chain_id", "900")),
     ],
@@ -138,6 +143,17 @@ def test_a_recording_that_is_not_there_is_told(
 ) -> None:
     message = complaint(capsys, command, tmp_path / "absent.json.xz")
     assert "absent.json.xz" in message
+
+
+def test_a_folder_instead_of_a_recording_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert complaint(capsys, "replay", tmp_path) == f"{tmp_path}: not a file"
+
+
+def test_what_is_wrong_with_a_recording_as_a_whole_has_no_empty_place(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = altered(tmp_path, lambda content: content.__setitem__("timeline", None))
+    assert complaint(capsys, "replay", path) == f"{path}: timeline: expected a JSON list, got null"
 
 
 def test_a_typo_in_a_profile_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
