@@ -111,7 +111,7 @@ def plan_replay(
     one that plays recordings. Where it names no data sources, all that are installed are.
     """
     if not recording.is_file():
-        raise ConfigError(f"{recording}: there is no such file")
+        raise ConfigError(f"{recording}: {'not a file' if recording.exists() else 'there is no such file'}")
     problems: list[str] = list(registry.problems)
     given = read_profile(profile, environment, problems) if profile is not None else empty_profile(environment)
     chain = chain_of_recording(recording, problems)

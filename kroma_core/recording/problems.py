@@ -24,7 +24,10 @@ def shown(value: object) -> str:
 
 @attrs.frozen(kw_only=True)
 class Problem:
-    """One contradiction in a recording. `part` names the block, blob or section, `field` what of it is wrong."""
+    """One contradiction in a recording.
+
+    `part` names the block, blob or section (empty: the whole recording), `field` what of it is wrong.
+    """
 
     file: Path
     part: str
@@ -33,7 +36,8 @@ class Problem:
     got: str
 
     def __str__(self) -> str:
-        return f"{self.file}: {self.part}, {self.field}: expected {self.expected}, got {self.got}"
+        place = f"{self.part}, {self.field}" if self.part else self.field
+        return f"{self.file}: {place}: expected {self.expected}, got {self.got}"
 
 
 class RecordingError(CriticalError):

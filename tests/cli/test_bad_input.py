@@ -152,7 +152,7 @@ def test_a_folder_instead_of_a_recording_is_told(tmp_path: Path, capsys: pytest.
 def test_what_is_wrong_with_a_recording_as_a_whole_has_no_empty_place(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    path = altered(tmp_path, lambda content: content.__setitem__("timeline", None))
+    path = altered(tmp_path, SHORT, lambda content: content.update(timeline=None))
     assert complaint(capsys, "replay", path) == f"{path}: timeline: expected a JSON list, got null"
 
 
