@@ -20,7 +20,7 @@ from kroma_core.derive.pipeline import Derivation
 from kroma_core.derive.steps import Derived, MustReset, NeedData, NeedL1, NeedL2Block
 from kroma_core.errors import CriticalError, NotFound, ResetError
 from kroma_core.events import BlockDerived, Event, HeadsMoved, PipelineReset, Retrying
-from kroma_core.l1 import L1Heads, L1Receipts
+from kroma_core.l1 import L1Heads, L1Label, L1Receipts
 from kroma_core.l2 import Heads
 from kroma_core.node.engine_controller import Confirmed, EngineController
 from kroma_core.node.finality import Finality
@@ -153,9 +153,9 @@ class Driver:
     async def _feed_l1(self, machine: Derivation, need: NeedL1) -> bool:
         try:
             ref = await self._retrying(lambda: self.l1.ref(need.number), f"find L1 block {need.number}")
-        except NotFound:
+        except NotFound as error:
+            await self._expect_above_head(need, error)
             self._note_origin(machine)
-            await trio.lowlevel.checkpoint()
             return True
         if need.parent is not None and ref.parent_hash != need.parent.hash:
             raise ResetError(
@@ -174,6 +174,15 @@ class Driver:
             raise ResetError(f"L1 block {ref.id} is gone: {error}") from error
         machine.feed_l1(block, receipts)
         return False
+
+    async def _expect_above_head(self, need: NeedL1, missing: NotFound) -> None:
+        """Raise `ResetError` when the block that is not there is not above the L1 head: the source lacks it."""
+        try:
+            head = await self._retrying(lambda: self.l1.head(L1Label.UNSAFE), "find the L1 head")
+        except NotFound:
+            return
+        if need.number <= head.number:
+            raise ResetError(f"L1 block {need.number} is missing, and the L1 head is {head.id}: {missing}") from missing
 
     async def _include(self, machine: Derivation, controller: EngineController, derived: Derived) -> None:
         what = f"include a block on {derived.parent.id}"

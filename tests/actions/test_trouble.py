@@ -54,7 +54,7 @@ class TestTemporaryErrors:
         world = await batched_world(blobs=True)
         smooth = Stumbling(world.l1)
         await world.verifier(l1=smooth).sync()
-        assert set(smooth.calls) == {"ref", "block", "receipts", "blobs"}
+        assert set(smooth.calls) == {"head", "ref", "block", "receipts", "blobs"}
         for call in range(len(smooth.calls)):
             l1 = Stumbling(world.l1)
             l1.at_call(call, OFFLINE)
@@ -163,6 +163,20 @@ class TestResets:
         assert (await verifier.sync()).hash == head_of(world)
         assert len(verifier.resets) == 2
         assert verifier.resets[0] == f"L1 block {world.l1.genesis.id} is gone: there is no such block"
+
+    async def test_an_l1_block_that_is_not_there_below_the_head_is_missed(self) -> None:
+        """Not there yet, and not there at all, are two things."""
+        world = await batched_world()
+        l1 = Stumbling(world.l1)
+        head = world.l1.tip.id
+        verifier = world.verifier(l1=l1, resets_without_progress=2)
+        await verifier.sync()
+        world.l1.mine_empty(2)
+        l1.instead("ref", NotFound("no such block"), times=100)
+        with pytest.raises(CriticalError, match=r"derivation cannot go on: L1 block 0 is missing"):
+            await verifier.sync()
+        missing = f"L1 block {head.number + 1} is missing, and the L1 head is {world.l1.tip.id}"
+        assert verifier.resets[0] == f"{missing}: no such block"
 
     async def test_blocks_that_come_again_after_a_reset_are_no_progress(self) -> None:
         """A blob is missing late in the chain: what was derived before it is confirmed after each reset."""

@@ -74,6 +74,12 @@ def lose_block(content: Any) -> None:
     content["l1"]["blocks"] = [block for block in content["l1"]["blocks"] if block["number"] != 7]
 
 
+def lose_first_block(content: Any) -> None:
+    content["l1"]["blocks"] = [block for block in content["l1"]["blocks"] if block["number"]]
+    for steps in (content["timeline"], content["expected"]["safe_after"]):
+        del steps[0]
+
+
 def lose_blobs(content: Any) -> None:
     content["blobs"] = {}
 
@@ -99,6 +105,7 @@ def lose_l1_config(content: Any) -> None:
         (BLOBS, flip_blob, ("blob 0x", "expected")),
         (BEDROCK, flip_genesis, ("genesis", "hash", "0x")),
         (BEDROCK, lose_block, ("7",)),
+        (BEDROCK, lose_first_block, ("L1 block 0 is missing, and the L1 head is 1 (0x",)),
         (BLOBS, lose_blobs, ("blob",)),
         (BLOBS, lose_last_blob, ("derivation cannot go on", "blob 0x", "of L1 block 12 (0x")),
         (BEDROCK, disorder_forks, ("canyon", "regolith", "100", "200")),
