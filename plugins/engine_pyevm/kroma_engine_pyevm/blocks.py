@@ -210,6 +210,13 @@ async def execute_block(
             apply(block, raw)
         except InvalidTransaction as error:
             raise InvalidBlock(f"transaction {index} of block {plan.number}: {error}") from error
+        except KromaError:
+            raise
+        except Exception as error:  # border: forced transaction
+            # A batch that makes the interpreter stumble must not stop the node, now and at every restart.
+            raise InvalidBlock(
+                f"transaction {index} of block {plan.number} cannot be executed: {type(error).__name__}: {error}"
+            ) from error
     nodes: dict[Hash32, bytes] = {}
     codes: dict[Hash32, bytes] = {}
     state_root = state.root_after(nodes, codes)

@@ -262,3 +262,18 @@ def test_offer_is_on_disk_unless_told_otherwise() -> None:
     (offer,) = provide_engines()
     assert offer.kind == "pyevm"
     assert offer.config().store is StoreKind.ROCKSDB
+
+
+def test_a_transaction_that_makes_the_interpreter_stumble_makes_the_block_invalid(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def stumble(block: object, raw: bytes) -> None:
+        raise RecursionError("too deep")
+
+    monkeypatch.setattr("kroma_engine_pyevm.blocks.apply", stumble)
+
+    async def body(engine: PyEvmEngine, chain: ChainConfig, blocks: tuple[ExpectedBlock, ...]) -> None:
+        reason = await outcome(engine, chain.rollup.genesis.l2.hash, blocks[0].attributes)
+        assert "transaction 0 of block 1 cannot be executed: RecursionError: too deep" in reason
+
+    on_chain(body)
