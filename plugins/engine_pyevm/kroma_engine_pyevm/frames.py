@@ -24,6 +24,8 @@ CALL_DEPTH_LIMIT = 1024
 _JUMPDEST = 0x5B
 _PUSH1 = 0x60
 _PUSH32 = 0x7F
+_DEEPEST_OPERAND = 17
+"""SWAP16 reaches this far into the stack."""
 _CODE_PADDING = bytes(33)
 """So that neither the program counter nor an operand of PUSH leaves the code: it ends in STOP."""
 
@@ -134,6 +136,8 @@ class Frame:
             return
         except IndexError:
             # Instructions pop from the stack without looking; the padding keeps every other index in range.
+            if len(self.stack) > _DEEPEST_OPERAND:
+                raise  # not the stack: a mistake elsewhere must not pass for a failed call
             self._fail(InsufficientStack("stack underflow"))
         except VMError as error:
             self._fail(error)
