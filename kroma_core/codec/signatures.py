@@ -18,7 +18,7 @@ _HALF_ORDER = _ORDER // 2
 def recover_address(message_hash: Hash32, y_parity: int, r: int, s: int) -> Address:
     """Who signed `message_hash`. Raises `DecodeError` where the signature is no valid one, or its s is high."""
     if not 0 <= y_parity <= 1:
-        raise DecodeError(f"signature: expected a y parity of 0 or 1, got {y_parity}")
+        raise DecodeError("signature: the y parity is neither 0 nor 1")
     if not (0 < r < _ORDER and 0 < s <= _HALF_ORDER):
         raise DecodeError("signature: r or s is out of range")
     signature = r.to_bytes(32, "big") + s.to_bytes(32, "big") + bytes((y_parity,))

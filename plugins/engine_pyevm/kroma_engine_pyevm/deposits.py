@@ -65,6 +65,8 @@ def _execute(block: BlockExecution, deposit: DepositTransaction) -> Outcome:
     intrinsic = block.intrinsic_gas(deposit)
     floor = block.floor_gas(deposit)
     block.check_size_and_gas(deposit, intrinsic, floor)
+    if deposit.value >= _U256:
+        raise FailedBeforeExecution("the value exceeds 256 bits")
     if deposit.value > state.get_balance(deposit.sender):
         raise FailedBeforeExecution(f"0x{deposit.sender.hex()} does not have the {deposit.value} wei it sends")
     block.warm_up(deposit.sender, deposit.to)

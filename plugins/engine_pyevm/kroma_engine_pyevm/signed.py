@@ -103,7 +103,10 @@ def _sender(block: BlockExecution, transaction: Transaction) -> Address:
         raise InvalidTransaction(f"transactions of type {transaction.type} are not accepted")
     chain_id = block.environment.chain_id
     if not transaction.signed_for(chain_id):
-        raise InvalidTransaction(f"signed for chain {transaction.chain_id}, this is {chain_id}")
+        # No text holds a number of any size: Python refuses to write one of thousands of digits.
+        other = transaction.chain_id or 0
+        name = f"chain {other}" if other < _U256 else "a chain whose id exceeds 256 bits"
+        raise InvalidTransaction(f"signed for {name}, this is {chain_id}")
     return transaction.sender
 
 
@@ -122,8 +125,8 @@ def _check_fees(block: BlockExecution, transaction: Transaction) -> None:
     cap = block.rules.transaction_gas_cap
     if cap is not None and transaction.gas > cap:
         raise InvalidTransaction(f"gas limit {transaction.gas} exceeds the cap of {cap} for one transaction")
-    if transaction.max_fee >= _U256 or transaction.max_priority_fee >= _U256:
-        raise InvalidTransaction("a fee exceeds 256 bits")
+    if max(transaction.max_fee, transaction.max_priority_fee, transaction.value) >= _U256:
+        raise InvalidTransaction("a fee or the value exceeds 256 bits")
     if transaction.max_priority_fee > transaction.max_fee:
         raise InvalidTransaction(f"tip {transaction.max_priority_fee} exceeds the fee cap {transaction.max_fee}")
     if transaction.max_fee < block.environment.base_fee:
