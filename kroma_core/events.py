@@ -11,6 +11,7 @@ from typing import TypeAlias
 
 import attrs
 
+from kroma_core.l1 import L1Heads
 from kroma_core.types import BlockId, L1Ref, L2Ref
 
 Number: TypeAlias = int | str | bytes
@@ -122,6 +123,67 @@ class Retrying:
 
 
 @attrs.frozen(kw_only=True)
+class L1HeadsChanged:
+    """The L1 source shows other heads than before."""
+
+    heads: L1Heads
+
+
+@attrs.frozen(kw_only=True)
+class L1Reorganised:
+    """Derivation met an L1 chain that does not continue what it has read; `depth` blocks are given up."""
+
+    depth: int
+    old: BlockId
+    new: BlockId
+
+
+@attrs.frozen(kw_only=True)
+class UnsafePayload:
+    """A block came that no L1 data confirms yet. `outcome` says what became of it, `source` who brought it."""
+
+    block: BlockId
+    source: str
+    outcome: str
+    queued: int
+    """Blocks in the queue of unsafe payloads after this."""
+
+
+@attrs.frozen(kw_only=True)
+class RequestAnswered:
+    """A part asked something of a server. `outcome` is `ok` or the kind of failure; `seconds` the time it took."""
+
+    part: str
+    server: str
+    """The server without credentials: scheme, host and port."""
+    method: str
+    seconds: float
+    outcome: str
+    count: int = 1
+    """Calls of that method in one batch."""
+
+
+@attrs.frozen(kw_only=True)
+class SourceDistrusted:
+    """A server lagged, contradicted itself or the hashes; it is asked last until `seconds` have passed."""
+
+    part: str
+    server: str
+    reason: str
+    seconds: float
+
+
+@attrs.frozen(kw_only=True)
+class Searching:
+    """A search that takes long is still going on: how far it has come, towards what, in numbers of blocks."""
+
+    part: str
+    what: str
+    at: int
+    towards: int
+
+
+@attrs.frozen(kw_only=True)
 class PartDetached:
     """A part that the node can do without failed and is no longer asked."""
 
@@ -130,5 +192,18 @@ class PartDetached:
 
 
 Event: TypeAlias = (
-    Verdict | ChannelRead | L1Traversed | BlockDerived | HeadsMoved | PipelineReset | Retrying | PartDetached
+    Verdict
+    | ChannelRead
+    | L1Traversed
+    | BlockDerived
+    | HeadsMoved
+    | PipelineReset
+    | Retrying
+    | L1HeadsChanged
+    | L1Reorganised
+    | UnsafePayload
+    | RequestAnswered
+    | SourceDistrusted
+    | Searching
+    | PartDetached
 )

@@ -12,7 +12,18 @@ import attrs
 
 from kroma_core.api import Clock
 from kroma_core.cli.event_text import event_fields, event_name, logfmt, sentence
-from kroma_core.events import Event, HeadsMoved, Outcome, PartDetached, PipelineReset, Retrying, Verdict
+from kroma_core.events import (
+    Event,
+    HeadsMoved,
+    L1Reorganised,
+    Outcome,
+    PartDetached,
+    PipelineReset,
+    Retrying,
+    Searching,
+    SourceDistrusted,
+    Verdict,
+)
 from kroma_core.node.profile import LogFormat, LogLevel
 
 _LEVELS = tuple(LogLevel)
@@ -25,9 +36,9 @@ def level_of(event: Event) -> LogLevel:
     match event:
         case PartDetached():
             return LogLevel.ERROR
-        case Retrying():
+        case Retrying() | SourceDistrusted() | L1Reorganised():
             return LogLevel.WARNING
-        case HeadsMoved() | PipelineReset():
+        case HeadsMoved() | PipelineReset() | Searching():
             return LogLevel.INFO
         case Verdict(outcome=Outcome.DROPPED):
             return LogLevel.INFO

@@ -14,10 +14,16 @@ from kroma_core.events import (
     ChannelRead,
     Event,
     HeadsMoved,
+    L1HeadsChanged,
+    L1Reorganised,
     L1Traversed,
     PartDetached,
     PipelineReset,
+    RequestAnswered,
     Retrying,
+    Searching,
+    SourceDistrusted,
+    UnsafePayload,
     Verdict,
 )
 from kroma_core.types import BlockId
@@ -61,6 +67,20 @@ def sentence(event: Event) -> str:
             return f"derivation begins at L1 block {event.l1_start.number} above L2 block {event.safe}: {event.reason}"
         case Retrying():
             return f"{event.part}: {event.what}: {event.error} (attempt {event.attempt}, again in {event.delay:g} s)"
+        case L1HeadsChanged(heads=heads):
+            safe, finalized = (ref.number if ref is not None else "none" for ref in (heads.safe, heads.finalized))
+            return f"L1 head {heads.unsafe.id}, safe {safe}, finalized {finalized}"
+        case L1Reorganised():
+            return f"L1 reorg of {event.depth} blocks: {event.old} gives way to {event.new}"
+        case UnsafePayload():
+            return f"unsafe block {event.block} from {event.source}: {event.outcome}, {event.queued} in the queue"
+        case RequestAnswered():
+            many = f" x {event.count}" if event.count > 1 else ""
+            return f"{event.part}: {event.method}{many} at {event.server}: {event.outcome} in {event.seconds:.3f} s"
+        case SourceDistrusted():
+            return f"{event.part}: {event.server} is asked last for {event.seconds:g} s: {event.reason}"
+        case Searching():
+            return f"{event.part}: {event.what}: at block {event.at}, at the latest until {event.towards}"
         case PartDetached():
             return f"{event.part} failed and is no longer told: {event.error}"
 

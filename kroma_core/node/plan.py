@@ -26,6 +26,7 @@ from kroma_core.node.profile import (
     NodeTable,
     PartTable,
     Profile,
+    ServerTables,
     empty_profile,
     read_profile,
 )
@@ -63,6 +64,7 @@ class Plan:
     name: str
     chain: ChainConfig
     node: NodeTable
+    servers: ServerTables
     data_dir: Path
     parts: tuple[PlannedPart, ...]
 
@@ -162,11 +164,18 @@ def _plan(profile: Profile, chain: ChainConfig | None, registry: Registry, probl
         same = sum(part.installed is found for part in parts)
         folder = found.offer.kind + (f"-{same + 1}" if same else "")
         parts.append(PlannedPart(installed=found, settings=settings, data_dir=data_dir / found.role / folder))
-    problems += _clashing_ports(parts)
+    problems += _clashing_ports(parts, profile.servers)
     ordered = _in_opening_order(parts, problems)
     if problems or chain is None:
         raise ConfigError(*problems)
-    return Plan(name=profile.name, chain=chain, node=profile.node, data_dir=data_dir, parts=tuple(ordered))
+    return Plan(
+        name=profile.name,
+        chain=chain,
+        node=profile.node,
+        servers=profile.servers,
+        data_dir=data_dir,
+        parts=tuple(ordered),
+    )
 
 
 def _resolved(
@@ -278,8 +287,12 @@ def _with_recording(table: PartTable, recording: Path, registry: Registry) -> Pa
     return attrs.evolve(table, settings={**table.settings, **played})
 
 
-def _clashing_ports(parts: Sequence[PlannedPart]) -> Iterator[str]:
+def _clashing_ports(parts: Sequence[PlannedPart], servers: ServerTables) -> Iterator[str]:
     users: dict[int, list[str]] = {}
+    for server in attrs.fields(ServerTables):
+        if (table := getattr(servers, server.name)) is not None:
+            for name, port in _ports(table):
+                users.setdefault(port, []).append(f"{name} of [{server.name}]")
     for part in parts:
         if part.settings is not None:
             for name, port in _ports(part.settings):

@@ -1,6 +1,7 @@
 """A node profile: the TOML file in which an operator says which chain to follow with which parts.
 
-    [chain]  [l1]  [[blobs]]  [[data]]  [engine]  [[p2p]]  [[proof]]  [[observe]]  [node]
+    [chain]  [l1]  [[blobs]]  [[data]]  [engine]  [[p2p]]  [[proof]]  [[observe]]
+    [node]  [rpc]  [eth]  [authrpc]  [metrics]
 
 A part's table has `kind`, optionally `needs` (capabilities that its offer must have), and the settings of the offer.
 Environment variables override single settings: `KROMA_ENGINE__STORE`, `KROMA_DATA__0__URL`.
@@ -18,7 +19,7 @@ from typing import Any
 import attrs
 
 from kroma_core.api.roles import Capability, Role
-from kroma_core.api.settings import InputFile
+from kroma_core.api.settings import InputFile, Port
 from kroma_core.errors import ConfigError
 from kroma_core.node.settings import EnvironmentText, SettingsReader, shown, unknown_key
 
@@ -32,8 +33,6 @@ VARIABLE_PREFIX = "KROMA_"
 DEBUG_VARIABLE = "KROMA_DEBUG"
 """Shows tracebacks; the one variable of the prefix that overrides no setting."""
 
-_TABLES = ("chain", *(role.value for role in Role), "node")
-
 
 class LogLevel(enum.StrEnum):
     DEBUG = "debug"
@@ -46,6 +45,52 @@ class LogFormat(enum.StrEnum):
     TEXT = "text"
     LOGFMT = "logfmt"
     JSON = "json"
+
+
+@attrs.frozen(kw_only=True)
+class RpcTable:
+    """`[rpc]`: the node's own RPC (`optimism_`, `kroma_`, `node_`) and its health; served where the table is there."""
+
+    host: str = "127.0.0.1"
+    """The address to listen on."""
+    port: Port = Port(9545)
+    """HTTP port; also `/healthz`, `/livez` and `/readyz`."""
+    admin: bool = False
+    """Serve `admin_` methods, which can stop and mislead the node."""
+
+
+@attrs.frozen(kw_only=True)
+class EthTable:
+    """`[eth]`: `eth_`, `net_`, `web3_` and `debug_` of an engine that answers state queries."""
+
+    host: str = "127.0.0.1"
+    """The address to listen on."""
+    port: Port = Port(8545)
+    """HTTP port."""
+    ws_port: Port = Port(8546)
+    """WebSocket port, for subscriptions."""
+
+
+@attrs.frozen(kw_only=True)
+class AuthRpcTable:
+    """`[authrpc]`: the Engine API of this node's engine, for another rollup node; served where the table is there."""
+
+    host: str = "127.0.0.1"
+    """The address to listen on."""
+    port: Port = Port(8551)
+    """HTTP port."""
+    jwt_secret: Path | None = None
+    """File with 32 bytes in hex; made, readable by its owner alone, where missing. Default: in the data folder."""
+
+
+@attrs.frozen(kw_only=True)
+class MetricsTable:
+    """`[metrics]`: figures for Prometheus at `/metrics`; served where the table is there."""
+
+    host: str = "127.0.0.1"
+    """The address to listen on."""
+    port: Port = Port(7300)
+    """HTTP port."""
 
 
 @attrs.frozen(kw_only=True)
@@ -84,6 +129,20 @@ class NodeTable:
 
 
 @attrs.frozen(kw_only=True)
+class ServerTables:
+    """What the node serves; None for what the profile has no table of."""
+
+    rpc: RpcTable | None = None
+    eth: EthTable | None = None
+    authrpc: AuthRpcTable | None = None
+    metrics: MetricsTable | None = None
+
+
+_SERVERS: dict[str, Any] = {"rpc": RpcTable, "eth": EthTable, "authrpc": AuthRpcTable, "metrics": MetricsTable}
+_TABLES = ("chain", *(role.value for role in Role), "node", *_SERVERS)
+
+
+@attrs.frozen(kw_only=True)
 class PartTable:
     """The table of one part. `place` names it in messages: file and table."""
 
@@ -105,6 +164,7 @@ class Profile:
     reader: SettingsReader
     chain: ChainTable | None = None
     node: NodeTable = NodeTable()
+    servers: ServerTables = ServerTables()
     parts: Mapping[Role, tuple[PartTable, ...]] = attrs.field(factory=dict)
 
 
@@ -134,10 +194,17 @@ def read_profile(path: Path, environment: Mapping[str, str], problems: list[str]
     if "chain" in tables:
         chain = reader.read(tables["chain"], ChainTable, f"{path}: [chain]", problems) or ChainTable()
     node = reader.read(tables.get("node", {}), NodeTable, f"{path}: [node]", problems) or NodeTable()
+    servers = ServerTables(
+        **{
+            name: reader.read(tables[name], config, f"{path}: [{name}]", problems)
+            for name, config in _SERVERS.items()
+            if name in tables
+        }
+    )
     parts = {
         role: _part_tables(path, role, tables[role.value], reader, problems) for role in Role if role.value in tables
     }
-    return Profile(name=path.stem, reader=reader, chain=chain, node=node, parts=parts)
+    return Profile(name=path.stem, reader=reader, chain=chain, node=node, servers=servers, parts=parts)
 
 
 def _load(path: Path) -> dict[str, Any]:

@@ -9,13 +9,14 @@ import pytest
 
 from tests.architecture.sources import core_files, imports_of, part_of, plugin_files, plugin_folders, relative
 
-VALUES = frozenset({"types", "l1", "l2", "forks", "errors", "events", "output", "chain", "codec"})
-PUBLIC = VALUES | {"api", "derive", "recording"}
+VALUES = frozenset({"types", "l1", "l2", "forks", "errors", "events", "output", "status", "chain", "codec"})
+PUBLIC = VALUES | {"api", "derive", "jsonrpc", "recording"}
 """What plugins may import; `testing` in their tests as well."""
 
 MAY_IMPORT: dict[str, frozenset[str]] = {
     **dict.fromkeys(VALUES, VALUES),
     "derive": VALUES | {"derive"},
+    "jsonrpc": VALUES | {"jsonrpc"},
     "recording": VALUES | {"recording"},
     "api": VALUES | {"api"},
     "node": PUBLIC | {"node"},
@@ -27,7 +28,7 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
 
 HEAVY = (
     "eth", "eth_account", "eth_keys", "trie", "rlp", "ckzg", "web3", "py_ecc", "py_arkworks_bls12381", "rocksdict",
-    "httpx", "libp2p", "hypercorn", "sqlite3", "rich",
+    "httpx", "trio_websocket", "jwt", "libp2p", "hypercorn", "prometheus_client", "sqlite3", "rich",
 )  # fmt: skip
 """Packages that take long to import, or that not everybody who lists plugins has."""
 
