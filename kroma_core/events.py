@@ -164,6 +164,17 @@ class RequestAnswered:
 
 
 @attrs.frozen(kw_only=True)
+class RequestServed:
+    """One of the node's own servers has answered. `outcome` is `ok` or `rpc_<code>`; `method` is one it knows."""
+
+    server: str
+    """The profile's table: rpc, eth, authrpc."""
+    method: str
+    seconds: float
+    outcome: str
+
+
+@attrs.frozen(kw_only=True)
 class SourceDistrusted:
     """A server lagged, contradicted itself or the hashes; it is asked last until `seconds` have passed."""
 
@@ -203,6 +214,7 @@ Event: TypeAlias = (
     | L1Reorganised
     | UnsafePayload
     | RequestAnswered
+    | RequestServed
     | SourceDistrusted
     | Searching
     | PartDetached

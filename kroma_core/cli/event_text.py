@@ -20,6 +20,7 @@ from kroma_core.events import (
     PartDetached,
     PipelineReset,
     RequestAnswered,
+    RequestServed,
     Retrying,
     Searching,
     SourceDistrusted,
@@ -77,6 +78,8 @@ def sentence(event: Event) -> str:
         case RequestAnswered():
             many = f" x {event.count}" if event.count > 1 else ""
             return f"{event.part}: {event.method}{many} at {event.server}: {event.outcome} in {event.seconds:.3f} s"
+        case RequestServed():
+            return f"[{event.server}] {event.method}: {event.outcome} in {event.seconds:.3f} s"
         case SourceDistrusted():
             return f"{event.part}: {event.server} is asked last for {event.seconds:g} s: {event.reason}"
         case Searching():
