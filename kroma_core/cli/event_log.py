@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from typing import TextIO
 
 import attrs
@@ -15,6 +15,7 @@ from kroma_core.cli.event_text import event_fields, event_name, logfmt, sentence
 from kroma_core.events import (
     Event,
     HeadsMoved,
+    L1HeadsChanged,
     L1Reorganised,
     Outcome,
     PartDetached,
@@ -28,8 +29,30 @@ from kroma_core.node.profile import LogFormat, LogLevel
 
 _LEVELS = tuple(LogLevel)
 
-_QUIET_SECONDS: dict[type[Event], float] = {HeadsMoved: 1.0, Retrying: 10.0}
-"""Events that come in thousands: at most one line of them in so many seconds (at debug level: every one)."""
+
+@attrs.frozen(kw_only=True)
+class _Pace:
+    """How often events of one kind get a line: after the first, none for `first` seconds.
+
+    Each further line doubles the pause, up to `longest`, while the events keep coming.
+    """
+
+    first: float
+    longest: float
+    counted: bool = True
+    """Whether a line tells how many events had none before it."""
+
+
+_PACES: dict[type[Event], _Pace] = {
+    HeadsMoved: _Pace(first=1.0, longest=1.0, counted=False),
+    Searching: _Pace(first=5.0, longest=5.0, counted=False),
+    L1HeadsChanged: _Pace(first=1.0, longest=1.0, counted=False),
+    Retrying: _Pace(first=10.0, longest=600.0),
+    SourceDistrusted: _Pace(first=10.0, longest=600.0),
+    PipelineReset: _Pace(first=1.0, longest=60.0),
+    Verdict: _Pace(first=0.5, longest=30.0),
+}
+"""Events that come in thousands, or again and again for hours (at debug level each gets its line)."""
 
 
 def level_of(event: Event) -> LogLevel:
@@ -46,46 +69,80 @@ def level_of(event: Event) -> LogLevel:
             return LogLevel.DEBUG
 
 
+@attrs.define
+class _Repeats:
+    """What became of the events of one kind so far."""
+
+    pause: float
+    last: float = float("-inf")
+    left_out: int = 0
+
+
 @attrs.define(kw_only=True)
 class EventLog:
-    """An observer that writes lines."""
+    """An observer that writes lines. `level` may be changed while it is in use."""
 
     level: LogLevel
     format: LogFormat
     out: TextIO = attrs.field(factory=lambda: sys.stderr)
     clock: Clock = time.time
-    _last: dict[type[Event], float] = attrs.field(factory=dict, init=False)
+    _repeats: dict[Hashable, _Repeats] = attrs.field(factory=dict, init=False)
 
     def on_event(self, event: Event) -> None:
         level = level_of(event)
         if _LEVELS.index(level) < _LEVELS.index(self.level):
             return
         now = self.clock()
-        quiet = _QUIET_SECONDS.get(type(event), 0.0) if self.level is not LogLevel.DEBUG else 0.0
-        if now - self._last.get(type(event), float("-inf")) < quiet:
-            return
-        self._last[type(event)] = now
-        self.out.write(_FORMS[self.format](now, level, event) + "\n")
+        left_out = 0
+        pace = _PACES.get(type(event))
+        if pace is not None and self.level is not LogLevel.DEBUG:
+            repeats = self._repeats.setdefault(_kind(event), _Repeats(pace.first))
+            since = now - repeats.last
+            if 0 <= since < repeats.pause:
+                repeats.left_out += 1
+                return
+            still_coming = since < 2 * repeats.pause
+            repeats.pause = min(repeats.pause * 2, pace.longest) if still_coming else pace.first
+            left_out, repeats.left_out, repeats.last = repeats.left_out, 0, now
+            left_out = left_out if pace.counted else 0
+        self.out.write(_FORMS[self.format](now, level, event, left_out) + "\n")
         self.out.flush()
 
 
-def _text(now: float, level: LogLevel, event: Event) -> str:
-    return f"{time.strftime('%H:%M:%S', time.localtime(now))} {level.upper():<7} {sentence(event)}"
+def _kind(event: Event) -> Hashable:
+    """Events of the same kind share a pace."""
+    match event:
+        case Retrying(part=part) | SourceDistrusted(part=part):
+            return type(event), part
+        case Verdict(subject=subject, reason=reason):
+            return type(event), subject, reason
+        case _:
+            return (type(event),)
 
 
-def _logfmt(now: float, level: LogLevel, event: Event) -> str:
-    return logfmt({"time": _iso(now), "level": level.value, "event": event_name(event), **event_fields(event)})
+def _text(now: float, level: LogLevel, event: Event, left_out: int) -> str:
+    more = f" (and {left_out} like it before)" if left_out else ""
+    return f"{time.strftime('%H:%M:%S', time.localtime(now))} {level.upper():<7} {sentence(event)}{more}"
 
 
-def _json(now: float, level: LogLevel, event: Event) -> str:
-    return json.dumps({"time": _iso(now), "level": level.value, "event": event_name(event), **event_fields(event)})
+def _fields(now: float, level: LogLevel, event: Event, left_out: int) -> dict[str, object]:
+    fields = {"time": _iso(now), "level": level.value, "event": event_name(event), **event_fields(event)}
+    return {**fields, "left_out": left_out} if left_out else fields
+
+
+def _logfmt(now: float, level: LogLevel, event: Event, left_out: int) -> str:
+    return logfmt(_fields(now, level, event, left_out))
+
+
+def _json(now: float, level: LogLevel, event: Event, left_out: int) -> str:
+    return json.dumps(_fields(now, level, event, left_out))
 
 
 def _iso(now: float) -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(now))
 
 
-_FORMS: dict[LogFormat, Callable[[float, LogLevel, Event], str]] = {
+_FORMS: dict[LogFormat, Callable[[float, LogLevel, Event, int], str]] = {
     LogFormat.TEXT: _text,
     LogFormat.LOGFMT: _logfmt,
     LogFormat.JSON: _json,

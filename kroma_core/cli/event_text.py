@@ -79,7 +79,8 @@ def sentence(event: Event) -> str:
             many = f" x {event.count}" if event.count > 1 else ""
             return f"{event.part}: {event.method}{many} at {event.server}: {event.outcome} in {event.seconds:.3f} s"
         case RequestServed():
-            return f"[{event.server}] {event.method}: {event.outcome} in {event.seconds:.3f} s"
+            broken = f": {event.error}" if event.error else ""
+            return f"[{event.server}] {event.method}: {event.outcome} in {event.seconds:.3f} s{broken}"
         case SourceDistrusted():
             return f"{event.part}: {event.server} is asked last for {event.seconds:g} s: {event.reason}"
         case Searching():
