@@ -172,6 +172,8 @@ class RequestServed:
     method: str
     seconds: float
     outcome: str
+    error: str = ""
+    """Where a method broke that does not know why itself: a mistake in the program, to be reported."""
 
 
 @attrs.frozen(kw_only=True)

@@ -9,7 +9,13 @@ from pathlib import Path
 from tests.architecture.sources import CORE, ROOT, core_files, plugin_files, plugin_folders, relative, tree_of
 
 LONGEST = 450
-BORDERS = ("border: observer call", "border: shadow task", "border: cli", "border: forced transaction")
+BORDERS = (
+    "border: observer call",
+    "border: shadow task",
+    "border: cli",
+    "border: forced transaction",
+    "border: rpc request",
+)
 BROAD = ("Exception", "BaseException")
 FORK_NAMES_ALLOWED = (
     "kroma_core/forks.py",
