@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import enum
 
+import httpx
 import pytest
+import trio
 from prometheus_client.parser import text_string_to_metric_families
 
+from kroma_core.api import Port
+from kroma_core.errors import ConfigError
 from kroma_core.events import (
     BlockDerived,
     ChannelRead,
@@ -28,6 +32,8 @@ from kroma_core.events import (
 from kroma_core.l1 import L1Heads
 from kroma_core.l2 import Heads
 from kroma_core.node.metrics import NodeMetrics
+from kroma_core.node.metrics_server import serve_metrics
+from kroma_core.node.profile import MetricsTable
 from kroma_core.status import SyncStatus
 from kroma_core.types import BlockId, L1Number, L1Ref, L2Number, L2Ref, Timestamp
 
@@ -185,3 +191,37 @@ def test_a_node_is_up_once_it_has_heads_to_tell() -> None:
     metrics.attach(SyncStatus)
     assert figures(metrics)["op_node_default_up", ()] == 1
     assert figures(metrics)["op_node_default_info", ("1.2.3",)] == 1
+
+
+async def _fetched(metrics: NodeMetrics, path: str) -> httpx.Response:
+    async with trio.open_nursery() as nursery:
+        _, port = await nursery.start(serve_metrics, MetricsTable(port=Port(0)), metrics)
+        async with httpx.AsyncClient() as client:
+            answer = await client.get(f"http://127.0.0.1:{port}{path}")
+        nursery.cancel_scope.cancel()
+    return answer
+
+
+def test_prometheus_reads_the_page_over_http() -> None:
+    metrics = NodeMetrics(version="1.2.3", clock=lambda: 5000.0)
+    answer = trio.run(_fetched, metrics, "/metrics")
+    assert answer.status_code == 200
+    assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
+    assert 'op_node_default_info{version="1.2.3"} 1.0' in answer.text
+
+
+def test_nothing_else_is_served_beside_the_figures() -> None:
+    metrics = NodeMetrics(version="1.2.3", clock=lambda: 5000.0)
+    assert trio.run(_fetched, metrics, "/other").status_code == 404
+
+
+def test_a_metrics_port_in_use_is_named() -> None:
+    async def twice() -> None:
+        metrics = NodeMetrics(version="1.2.3", clock=lambda: 5000.0)
+        async with trio.open_nursery() as nursery:
+            _, port = await nursery.start(serve_metrics, MetricsTable(port=Port(0)), metrics)
+            with pytest.raises(ConfigError, match=rf"\[metrics\] port: cannot listen on 127.0.0.1:{port}"):
+                await serve_metrics(MetricsTable(port=Port(port)), metrics)
+            nursery.cancel_scope.cancel()
+
+    trio.run(twice)
