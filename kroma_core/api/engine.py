@@ -29,6 +29,8 @@ class Sealed:
     """A finished block. It is not executed into the chain until `execute` has accepted it."""
 
     payload: Payload
+    value: int = 0
+    """Wei that its transactions pay as tips; 0 where the engine does not know."""
 
 
 @attrs.frozen(kw_only=True)

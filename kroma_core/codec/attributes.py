@@ -136,7 +136,7 @@ class EngineAttributes:
         if self.gas_limit is not None:
             parts.append(self.gas_limit.to_bytes(8, "big"))
         parts.append(self.eip1559_params or b"")
-        if self.min_base_fee:
+        if self.min_base_fee is not None:
             parts.append(self.min_base_fee.to_bytes(8, "big"))
         return bytes((version,)) + hashlib.sha256(b"".join(parts)).digest()[1:8]
 

@@ -71,6 +71,8 @@ class ExecutedBlock:
     receipts: tuple[bytes, ...] = attrs.field(repr=False)
     nodes: dict[Hash32, bytes] = attrs.field(repr=False)
     codes: dict[Hash32, bytes] = attrs.field(repr=False)
+    tips: int = 0
+    """Wei that go to the fee recipient."""
 
 
 def plan_of_attributes(
@@ -248,6 +250,7 @@ async def execute_block(
         receipts=receipts,
         nodes=nodes,
         codes=codes,
+        tips=block.tips,
     )
 
 

@@ -118,7 +118,8 @@ class PyEvmEngine:
         if block is None:
             return Gone()
         _keep(self._sealed, block.hash, block)
-        return Sealed(payload=payload_from_header(block.header, block.hash, block.transactions))
+        payload = payload_from_header(block.header, block.hash, block.transactions)
+        return Sealed(payload=payload, value=block.tips)
 
     async def cancel(self, building: Building) -> None:
         await trio.lowlevel.checkpoint()

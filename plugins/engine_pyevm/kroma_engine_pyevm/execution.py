@@ -87,6 +87,7 @@ class BlockExecution:
         self.machine = machine_for(environment.rules)
         self.gas_left: int = environment.gas_limit
         self.gas_used = 0
+        self.tips = 0
         self.receipts: list[Receipt] = []
 
     @functools.cached_property

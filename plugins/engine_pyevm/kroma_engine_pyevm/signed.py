@@ -87,7 +87,9 @@ def apply_transaction(block: BlockExecution, transaction: Transaction, sender: A
     operator_used = _operator_fee(block, used)
     block.gas_left += transaction.gas - used
     state.add_balance(sender, (transaction.gas - used) * price + operator_limit - operator_used)
-    state.add_balance(block.environment.coinbase, used * (price - base_fee))
+    tip = used * (price - base_fee)
+    block.tips += tip
+    state.add_balance(block.environment.coinbase, tip)
     state.add_balance(BASE_FEE_VAULT, used * base_fee)
     state.add_balance(L1_FEE_VAULT, data_fee)
     if block.rules.operator_fee is not OperatorFeeFormula.NONE:
