@@ -1,17 +1,15 @@
 """Blobs against their KZG commitments: what makes a blob from outside trustworthy.
 
 The native library is loaded, and the ceremony's set-up read (which takes seconds), when the first blob is checked:
-callers on an event loop do that in a thread.
+callers on an event loop do that in a thread, and other threads go on meanwhile (`kzg_library`).
 Spec: EIP-4844, "Helpers"; consensus-specs, deneb/polynomial-commitments.md.
 """
 
 from __future__ import annotations
 
-import functools
 import hashlib
-from importlib import resources
-from typing import Any
 
+from kroma_core.codec.kzg_library import kzg_library
 from kroma_core.errors import DecodeError
 from kroma_core.types import Hash32
 
@@ -26,26 +24,21 @@ def versioned_hash_of(commitment: bytes) -> Hash32:
 
 def commitment_of(blob: bytes) -> bytes:
     """The KZG commitment (48 bytes) of a blob. Raises `DecodeError` where an element is no field element."""
-    import ckzg
-
     _expect_size(blob)
     try:
-        commitment: bytes = ckzg.blob_to_kzg_commitment(blob, _setup())
+        return kzg_library().commitment(blob)
     except (RuntimeError, ValueError) as error:
         raise DecodeError("blob: an element is not below the field's modulus") from error
-    return commitment
 
 
 def proof_of(blob: bytes, commitment: bytes) -> bytes:
     """The proof (48 bytes) that checks a blob against its commitment quickly."""
-    import ckzg
-
     _expect_size(blob)
+    _expect_points(commitment)
     try:
-        proof: bytes = ckzg.compute_blob_kzg_proof(blob, commitment, _setup())
+        return kzg_library().proof(blob, commitment)
     except (RuntimeError, ValueError) as error:
         raise DecodeError("blob: no proof can be made for this blob and commitment") from error
-    return proof
 
 
 def check_blob(blob: bytes, versioned_hash: Hash32) -> None:
@@ -57,14 +50,13 @@ def check_blob(blob: bytes, versioned_hash: Hash32) -> None:
 
 def check_blob_proof(blob: bytes, commitment: bytes, proof: bytes, versioned_hash: Hash32) -> None:
     """The same with a commitment and proof that came along (about 3 ms). Neither is trusted."""
-    import ckzg
-
     _expect_size(blob)
+    _expect_points(commitment, proof)
     found = versioned_hash_of(commitment)
     if found != versioned_hash:
         raise DecodeError(f"blob: the commitment hashes to 0x{found.hex()}, not to 0x{versioned_hash.hex()}")
     try:
-        holds = ckzg.verify_blob_kzg_proof(blob, commitment, proof, _setup())
+        holds = kzg_library().holds(blob, commitment, proof)
     except (RuntimeError, ValueError) as error:
         raise DecodeError("blob: blob, commitment or proof is malformed") from error
     if not holds:
@@ -76,7 +68,7 @@ def point_holds(commitment: bytes, z: bytes, y: bytes, proof: bytes) -> bool:
     import ckzg
 
     try:
-        holds: bool = ckzg.verify_kzg_proof(commitment, z, y, proof, _setup())
+        holds: bool = ckzg.verify_kzg_proof(commitment, z, y, proof, kzg_library().setup)
     except (RuntimeError, ValueError) as error:
         raise DecodeError("point of a blob: commitment, point or proof is malformed") from error
     return holds
@@ -87,9 +79,7 @@ def _expect_size(blob: bytes) -> None:
         raise DecodeError(f"blob: expected {BLOB_SIZE} bytes, got {len(blob)}")
 
 
-@functools.cache
-def _setup() -> Any:
-    import ckzg
-
-    with resources.as_file(resources.files("kroma_core.codec") / "data" / "kzg_trusted_setup.txt") as path:
-        return ckzg.load_trusted_setup(str(path), 0)
+def _expect_points(*points: bytes) -> None:
+    for point in points:
+        if len(point) != 48:
+            raise DecodeError(f"blob: expected commitment and proof of 48 bytes, got {len(point)}")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 from importlib import resources
 
+import attrs
+import ckzg
 import pytest
 
 from kroma_core.codec.kzg import (
@@ -15,6 +17,7 @@ from kroma_core.codec.kzg import (
     proof_of,
     versioned_hash_of,
 )
+from kroma_core.codec.kzg_library import kzg_library
 from kroma_core.errors import DecodeError
 
 EMPTY_BLOB = bytes(BLOB_SIZE)
@@ -64,3 +67,25 @@ def test_a_blob_of_another_size_is_refused(size: int) -> None:
 def test_an_element_above_the_modulus_is_refused() -> None:
     with pytest.raises(DecodeError, match="modulus"):
         commitment_of(b"\xff" * 32 + bytes(BLOB_SIZE - 32))
+
+
+def test_the_librarys_functions_answer_as_ckzgs_own_do() -> None:
+    library = kzg_library()
+    commitment = ckzg.blob_to_kzg_commitment(BLOB, library.setup)
+    proof = ckzg.compute_blob_kzg_proof(BLOB, commitment, library.setup)
+    assert (library.commitment(BLOB), library.proof(BLOB, commitment)) == (commitment, proof)
+    assert library.holds(BLOB, commitment, proof)
+    assert not library.holds(EMPTY_BLOB, commitment, proof)
+
+
+def test_a_build_of_ckzg_that_exports_nothing_is_called_the_ordinary_way() -> None:
+    library = kzg_library()
+    plain = attrs.evolve(library, functions=None)
+    commitment = plain.commitment(BLOB)
+    assert commitment == library.commitment(BLOB)
+    assert plain.holds(BLOB, commitment, plain.proof(BLOB, commitment))
+
+
+def test_points_of_another_size_are_refused() -> None:
+    with pytest.raises(DecodeError, match="48 bytes, got 47"):
+        check_blob_proof(BLOB, INFINITY, bytes(47), versioned_hash_of(INFINITY))
