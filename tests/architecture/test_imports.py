@@ -28,7 +28,7 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
 
 HEAVY = (
     "eth", "eth_account", "eth_keys", "trie", "rlp", "ckzg", "web3", "py_ecc", "py_arkworks_bls12381", "rocksdict",
-    "httpx", "trio_websocket", "jwt", "libp2p", "hypercorn", "prometheus_client", "sqlite3", "rich",
+    "httpx", "trio_websocket", "jwt", "libp2p", "h11", "wsproto", "prometheus_client", "sqlite3", "rich",
 )  # fmt: skip
 """Packages that take long to import, or that not everybody who lists plugins has."""
 
