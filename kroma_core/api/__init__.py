@@ -21,13 +21,39 @@ from kroma_core.api.l1 import L1Source
 from kroma_core.api.observer import Observer
 from kroma_core.api.offers import AnyOffer, Clock, Offer, PluginContext
 from kroma_core.api.proof import Proof, ProofSystem
+from kroma_core.api.queries import (
+    AccountOverride,
+    AccountState,
+    BlockOverride,
+    CallFailure,
+    CallOutcome,
+    MessageCall,
+    PoolArrivals,
+    PoolContent,
+    Pooled,
+    Ran,
+    Refusal,
+    Refused,
+    StateQueries,
+    Supposition,
+    Trace,
+    TracedCall,
+    TracedLog,
+    TracedStep,
+    TraceRequest,
+    TransactionPlace,
+    TxPool,
+)
 from kroma_core.api.roles import API_VERSION, Capability, Role
 from kroma_core.api.settings import InputFile, Port, RecordingFile, Secret
 from kroma_core.api.transport import Message, MessageVerdict, Transport
 
 __all__ = [
-    "API_VERSION", "AccountProof", "AnyOffer", "Applied", "BlobSource", "Building", "Capability", "Clock",
-    "DataPublisher", "DataSource", "ENTRY_POINT_GROUP", "ExecutionEngine", "Gone", "Inconsistent", "InputFile",
-    "Invalid", "L1Source", "Message", "MessageVerdict", "Missing", "Observer", "Offer", "PluginContext", "Port",
-    "Proof", "ProofSystem", "RecordingFile", "Role", "Sealed", "Secret", "Syncing", "Transport", "Valid", "hookimpl",
+    "API_VERSION", "AccountOverride", "AccountProof", "AccountState", "AnyOffer", "Applied", "BlobSource",
+    "BlockOverride", "Building", "CallFailure", "CallOutcome", "Capability", "Clock", "DataPublisher", "DataSource",
+    "ENTRY_POINT_GROUP", "ExecutionEngine", "Gone", "Inconsistent", "InputFile", "Invalid", "L1Source", "Message",
+    "MessageCall", "MessageVerdict", "Missing", "Observer", "Offer", "PluginContext", "PoolArrivals", "PoolContent",
+    "Pooled", "Port", "Proof", "ProofSystem", "Ran", "RecordingFile", "Refusal", "Refused", "Role", "Sealed", "Secret",
+    "StateQueries", "Supposition", "Syncing", "Trace", "TraceRequest", "TracedCall", "TracedLog", "TracedStep",
+    "TransactionPlace", "Transport", "TxPool", "Valid", "hookimpl",
 ]  # fmt: skip

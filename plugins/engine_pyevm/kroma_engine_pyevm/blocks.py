@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 from importlib import resources
+from typing import Protocol
 
 import attrs
 import trio
@@ -69,10 +70,39 @@ class ExecutedBlock:
     hash: Hash32
     transactions: tuple[bytes, ...] = attrs.field(repr=False)
     receipts: tuple[bytes, ...] = attrs.field(repr=False)
+    stored_receipts: tuple[bytes, ...] = attrs.field(repr=False)
+    """The same with the nonces of deposits, also where the receipts root leaves those out."""
     nodes: dict[Hash32, bytes] = attrs.field(repr=False)
     codes: dict[Hash32, bytes] = attrs.field(repr=False)
     tips: int = 0
     """Wei that go to the fee recipient."""
+
+
+@attrs.define(kw_only=True)
+class Room:
+    """What is left of a block being built. A supplier keeps `footprint` up to date."""
+
+    block: BlockExecution
+    footprint: int
+    footprint_scalar: int
+
+    def takes(self, raw: bytes) -> bool:
+        """Whether a transaction's data still fits, apart from its gas."""
+        return self.footprint + self._footprint_of(raw) <= self.block.environment.gas_limit
+
+    def count(self, raw: bytes) -> None:
+        self.footprint += self._footprint_of(raw)
+
+    def _footprint_of(self, raw: bytes) -> int:
+        return da_footprint([raw], self.footprint_scalar) if self.footprint_scalar else 0
+
+
+class Supply(Protocol):
+    """Transactions that a block may take besides those that it must."""
+
+    async def fill(self, room: Room) -> tuple[bytes, ...]:
+        """Apply transactions to the block and say which, in order. Those that cannot be applied leave no trace."""
+        ...
 
 
 def plan_of_attributes(
@@ -185,14 +215,10 @@ def _plan(
     )
 
 
-async def execute_block(
+def open_block(
     plan: BlockPlan, state: WorldState, config: RollupConfig, block_hash: Callable[[int], Hash32]
-) -> ExecutedBlock:
-    """Execute the plan on `state`, the state of its parent; leaves `state` after the block.
-
-    Raises `InvalidBlock`; `state` is of no use then, nor when the call was cancelled. Yields between transactions.
-    """
-    footprint = _footprint(plan)
+) -> BlockExecution:
+    """A block before its first transaction, on the state of its parent: what the protocol does by itself is done."""
     environment = BlockEnvironment(
         chain_id=config.l2_chain_id,
         number=plan.number,
@@ -206,19 +232,34 @@ async def execute_block(
     )
     block = BlockExecution(state, environment)
     _begin(plan, block, config)
+    return block
+
+
+async def execute_block(
+    plan: BlockPlan,
+    state: WorldState,
+    config: RollupConfig,
+    block_hash: Callable[[int], Hash32],
+    supply: Supply | None = None,
+) -> ExecutedBlock:
+    """Execute the plan on `state`, the state of its parent; leaves `state` after the block.
+
+    What `supply` has follows the plan's transactions, as far as there is room. Raises `InvalidBlock`; `state` is of no
+    use then, nor when the call was cancelled. Yields between transactions.
+    """
+    footprint, footprint_scalar = _footprint(plan)
+    block = open_block(plan, state, config, block_hash)
     for index, raw in enumerate(plan.transactions):
         await trio.lowlevel.checkpoint()
         try:
-            apply(block, raw)
+            apply_or_refuse(block, raw)
         except InvalidTransaction as error:
             raise InvalidBlock(f"transaction {index} of block {plan.number}: {error}") from error
-        except KromaError:
-            raise
-        except Exception as error:  # border: forced transaction
-            # A batch that makes the interpreter stumble must not stop the node, now and at every restart.
-            raise InvalidBlock(
-                f"transaction {index} of block {plan.number} cannot be executed: {type(error).__name__}: {error}"
-            ) from error
+    transactions = plan.transactions
+    if supply is not None and (footprint_scalar is not None or not plan.rules.da_footprint):
+        room = Room(block=block, footprint=footprint, footprint_scalar=footprint_scalar or 0)
+        transactions += await supply.fill(room)
+        footprint = room.footprint
     nodes: dict[Hash32, bytes] = {}
     codes: dict[Hash32, bytes] = {}
     state_root = state.root_after(nodes, codes)
@@ -227,7 +268,7 @@ async def execute_block(
         parent_hash=plan.parent_hash,
         coinbase=plan.fee_recipient,
         state_root=state_root,
-        transactions_root=ordered_root(plan.transactions),
+        transactions_root=ordered_root(transactions),
         receipts_root=ordered_root(receipts),
         bloom=bloom_union([receipt.bloom for receipt in block.receipts if receipt.logs]),
         number=plan.number,
@@ -246,12 +287,24 @@ async def execute_block(
     return ExecutedBlock(
         header=header,
         hash=header.hash,
-        transactions=plan.transactions,
+        transactions=transactions,
         receipts=receipts,
+        stored_receipts=tuple([receipt.encode_stored() for receipt in block.receipts]),
         nodes=nodes,
         codes=codes,
         tips=block.tips,
     )
+
+
+def apply_or_refuse(block: BlockExecution, raw: bytes) -> TransactionResult:
+    """Execute one transaction, whatever it does to the interpreter. Raises `InvalidTransaction`."""
+    try:
+        return apply(block, raw)
+    except KromaError:
+        raise
+    except Exception as error:  # border: forced transaction
+        # A batch that makes the interpreter stumble must not stop the node, now and at every restart.
+        raise InvalidTransaction(f"it cannot be executed: {type(error).__name__}: {error}") from error
 
 
 def apply(block: BlockExecution, raw: bytes) -> TransactionResult:
@@ -270,13 +323,15 @@ def _begin(plan: BlockPlan, block: BlockExecution, config: RollupConfig) -> None
         block.system_call(HISTORY_STORAGE, plan.parent_hash)
 
 
-def _footprint(plan: BlockPlan) -> int:
-    """The block's DA footprint, which its header has as blobGasUsed; 0 where there is none.
+def _footprint(plan: BlockPlan) -> tuple[int, int | None]:
+    """DA footprint of the planned transactions (blobGasUsed of the header), and what a byte adds to it.
+
+    Without a footprint it is 0; the scalar is None too in the block that brings it.
 
     Spec: jovian/exec-engine.md, "DA Footprint Block Limit".
     """
     if not plan.rules.da_footprint:
-        return 0
+        return 0, None
     if not plan.transactions or not is_deposit(plan.transactions[0]):
         raise InvalidBlock(f"block {plan.number} does not begin with the L1 attributes deposit")
     signed = [raw for raw in plan.transactions if not is_deposit(raw)]
@@ -287,11 +342,11 @@ def _footprint(plan: BlockPlan) -> int:
     if scalar is None:
         if signed:
             raise InvalidBlock(f"block {plan.number} brings the DA footprint and may hold deposits only")
-        return 0
+        return 0, None
     footprint = da_footprint(signed, scalar)
     if footprint > plan.gas_limit:
         raise InvalidBlock(f"DA footprint {footprint} of block {plan.number} exceeds its gas limit {plan.gas_limit}")
-    return footprint
+    return footprint, scalar
 
 
 def _withdrawals_root(rules: Rules, state: WorldState, config: RollupConfig) -> Hash32 | None:

@@ -40,6 +40,14 @@ _DELEGATION_SIZE = 23
 _ADDRESS_MASK = 2**160 - 1
 
 
+class CodeTooLarge(OutOfGas):
+    """A creation returned more code than a contract may have."""
+
+
+class CodeTooExpensive(OutOfGas):
+    """A creation returned code that its gas does not pay for."""
+
+
 def delegate_of(code: bytes) -> Address | None:
     """The address that this code delegates to, None for ordinary code. Spec: EIP-7702, "Delegation Designation"."""
     if len(code) == _DELEGATION_SIZE and code[:3] == _DELEGATION:
@@ -71,11 +79,15 @@ def call(
     else:
         state.touch_account(message.storage_address)
     frame = Frame(machine, state, environment, message, context)
+    if machine.watch is not None:
+        machine.watch.enter(frame, creates=False)
     precompile = machine.precompiles.get(message.code_address) if message.code_address is not None else None
     if precompile is not None:
         frame.run_precompile(precompile)
     elif message.code:
         frame.execute()
+    if machine.watch is not None:
+        machine.watch.leave(frame)
     if not frame.succeeded:
         state.revert(snapshot)
     return frame
@@ -95,8 +107,12 @@ def create(
     address = message.storage_address
     state.mark_address_warm(address)
     frame = Frame(machine, state, environment, message, context)
+    if machine.watch is not None:
+        machine.watch.enter(frame, creates=True)
     if state.has_code_or_nonce(address) or state.has_storage(address):
         frame.fail(ContractCreationCollision(f"0x{address.hex()}"))
+        if machine.watch is not None:
+            machine.watch.leave(frame)
         return frame
     snapshot = state.snapshot()
     state.mark_created(address)
@@ -107,6 +123,8 @@ def create(
     frame.execute()
     if frame.succeeded:
         _store_code(frame, address)
+    if machine.watch is not None:
+        machine.watch.leave(frame)
     if not frame.succeeded:
         state.revert(snapshot)
     return frame
@@ -116,11 +134,11 @@ def _store_code(frame: Frame, address: Address) -> None:
     code = frame.output
     price = len(code) * _CODE_BYTE_GAS
     if len(code) > MAX_CODE_SIZE:
-        frame.fail(OutOfGas(f"code of {len(code)} bytes"))
+        frame.fail(CodeTooLarge(f"code of {len(code)} bytes"))
     elif code[:1] == b"\xef":
         frame.fail(ReservedBytesInCode("code begins with 0xef"))
     elif frame.gas < price:
-        frame.fail(OutOfGas("storing code"))
+        frame.fail(CodeTooExpensive("storing code"))
     else:
         frame.gas -= price
         frame.world.set_code(address, code)

@@ -1,28 +1,38 @@
 """The engine's chain in its store: blocks, receipts, states, heads, and which blocks are canonical.
 
 Everything is kept, of every branch. Keys have a letter in front: n trie node, c code (by hash); h header,
-t transactions, r receipts (by block hash); # canonical hash (by number); and the two single ones below.
+t transactions, r receipts, R receipts with nonces that the root leaves out (by block hash); # canonical hash (by
+number); x place (by transaction hash); and the two single ones below.
+
+A transaction's place is written when its block becomes canonical, together with the heads. It is not deleted when the
+block is left: a place counts only where the chain still has that block.
 """
 
 from __future__ import annotations
 
 import functools
+import threading
 
+from kroma_core.api import TransactionPlace
 from kroma_core.codec.headers import Header
+from kroma_core.codec.keccak import keccak256
 from kroma_core.codec.payloads import payload_from_header
 from kroma_core.codec.rlp import decode_list, encode_bytes, encode_list
 from kroma_core.errors import ConfigError, CriticalError
 from kroma_core.l2 import ForkchoiceState, Payload
-from kroma_core.types import Hash32
+from kroma_core.types import Hash32, L2Number
 from kroma_engine_pyevm.blocks import ExecutedBlock
 from kroma_engine_pyevm.store import Store
 from kroma_engine_pyevm.trie import NodeCache
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+_WITHOUT_PLACES = 1
+"""The schema before places of transactions were kept."""
 _HEADS = b"heads"
 _IDENTITY = b"identity"
 _CACHED_HEADERS = 2048
 _CACHED_CODES = 1024
+_BLOCKS_MIGRATED_AT_ONCE = 500
 
 
 class ChainStore:
@@ -32,6 +42,7 @@ class ChainStore:
         self._store = store
         self.nodes = NodeCache(_TrieNodes(store))
         self._headers: dict[Hash32, Header] = {}
+        self._remembering = threading.Lock()  # queries read from a thread
         self.code = functools.lru_cache(_CACHED_CODES)(self._read_code)
 
     # --- identity
@@ -39,18 +50,38 @@ class ChainStore:
     def claim(self, identity: str) -> bool:
         """Make this the store of the chain `identity`; True if it is a new store.
 
-        Raises `ConfigError` where it is another chain's, or of another schema.
+        Data of the schema before is brought to this one. Raises `ConfigError` where it is another chain's, or of a
+        schema that is not known.
         """
-        own = f"{SCHEMA_VERSION}\n{identity}".encode()
         found = self._store.get(_IDENTITY)
         if found is None:
             return True
-        if found != own:
-            schema, _, other = found.decode(errors="replace").partition("\n")
-            if schema != str(SCHEMA_VERSION):
-                raise ConfigError(f"the engine's data is of schema {schema}, this version reads {SCHEMA_VERSION}")
+        schema, _, other = found.decode(errors="replace").partition("\n")
+        if schema not in (str(SCHEMA_VERSION), str(_WITHOUT_PLACES)):
+            raise ConfigError(f"the engine's data is of schema {schema}, this version reads {SCHEMA_VERSION}")
+        if other != identity:
             raise ConfigError(f"the engine's data belongs to chain {other}, not to {identity}")
+        if schema == str(_WITHOUT_PLACES):
+            self._add_places(identity)
         return False
+
+    def _add_places(self, identity: str) -> None:
+        """Write the places of all canonical transactions; the schema last, so that a killed process begins again."""
+        entries: dict[bytes, bytes] = {}
+        for number in range(self._known_header(self.heads().unsafe).number + 1):
+            block_hash = self.canonical(number)
+            if block_hash is not None:
+                entries |= self._places(block_hash)
+            if number % _BLOCKS_MIGRATED_AT_ONCE == 0:
+                self._store.write(entries)
+                entries = {}
+        self._store.write({**entries, _IDENTITY: f"{SCHEMA_VERSION}\n{identity}".encode()})
+
+    def _places(self, block_hash: Hash32) -> dict[bytes, bytes]:
+        return {
+            b"x" + keccak256(raw): block_hash + index.to_bytes(4, "big")
+            for index, raw in enumerate(self._list(b"t", block_hash))
+        }
 
     def begin(self, identity: str, genesis: ExecutedBlock) -> None:
         """Write the genesis block and its state, at once with the identity."""
@@ -78,9 +109,10 @@ class ChainStore:
         return header
 
     def _remember(self, block_hash: Hash32, header: Header) -> None:
-        if len(self._headers) >= _CACHED_HEADERS:
-            del self._headers[next(iter(self._headers))]
-        self._headers[block_hash] = header
+        with self._remembering:
+            if len(self._headers) >= _CACHED_HEADERS:
+                del self._headers[next(iter(self._headers))]
+            self._headers[block_hash] = header
 
     def payload(self, block_hash: Hash32) -> Payload | None:
         header = self.header(block_hash)
@@ -90,6 +122,27 @@ class ChainStore:
 
     def receipts(self, block_hash: Hash32) -> tuple[bytes, ...] | None:
         return None if self.header(block_hash) is None else self._list(b"r", block_hash)
+
+    def stored_receipts(self, block_hash: Hash32) -> tuple[bytes, ...] | None:
+        """Receipts with the nonces of deposits, also where their root leaves those out."""
+        if self._store.get(b"R" + block_hash) is None:
+            return self.receipts(block_hash)
+        return self._list(b"R", block_hash)
+
+    def locate(self, transaction_hash: Hash32) -> TransactionPlace | None:
+        """Where the canonical chain has a transaction."""
+        raw = self._store.get(b"x" + transaction_hash)
+        if raw is None:
+            return None
+        block_hash, index = raw[:32], int.from_bytes(raw[32:], "big")
+        number = L2Number(self._known_header(block_hash).number)
+        if self.canonical(number) != block_hash:
+            return None
+        return TransactionPlace(block_hash=block_hash, number=number, index=index)
+
+    def transactions(self, block_hash: Hash32) -> tuple[bytes, ...]:
+        """The transactions of a block that is there."""
+        return self._list(b"t", block_hash)
 
     def canonical(self, number: int) -> Hash32 | None:
         return self._store.get(_canonical(number)) or None
@@ -137,7 +190,7 @@ class ChainStore:
         return ForkchoiceState(unsafe=raw[:32], safe=raw[32:64], finalized=raw[64:])
 
     def set_heads(self, heads: ForkchoiceState) -> None:
-        """Write the heads, and make the chain of the unsafe head the canonical one."""
+        """Write the heads, and make the chain of the unsafe head the canonical one, with its transactions' places."""
         entries: dict[bytes, bytes] = {_HEADS: _encode_heads(heads)}
         old = self._known_header(self.heads().unsafe)
         header = self._known_header(heads.unsafe)
@@ -146,6 +199,7 @@ class ChainStore:
         block_hash = heads.unsafe
         while self.canonical(header.number) != block_hash:
             entries[_canonical(header.number)] = block_hash
+            entries |= self._places(block_hash)
             block_hash = header.parent_hash
             header = self._known_header(block_hash)
         self._store.write(entries)
@@ -167,6 +221,8 @@ def _entries(block: ExecutedBlock) -> dict[bytes, bytes]:
     entries[b"h" + block.hash] = block.header.encode()
     entries[b"t" + block.hash] = encode_list([encode_bytes(raw) for raw in block.transactions])
     entries[b"r" + block.hash] = encode_list([encode_bytes(raw) for raw in block.receipts])
+    if block.stored_receipts != block.receipts:
+        entries[b"R" + block.hash] = encode_list([encode_bytes(raw) for raw in block.stored_receipts])
     return entries
 
 

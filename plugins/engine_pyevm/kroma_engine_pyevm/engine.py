@@ -23,6 +23,7 @@ from kroma_engine_pyevm.blocks import (
     BlockPlan,
     ExecutedBlock,
     InvalidBlock,
+    Supply,
     check_form,
     execute_block,
     plan_of_attributes,
@@ -30,19 +31,34 @@ from kroma_engine_pyevm.blocks import (
 )
 from kroma_engine_pyevm.chain import ChainStore
 from kroma_engine_pyevm.genesis import genesis_block
+from kroma_engine_pyevm.pool import PoolLimits
+from kroma_engine_pyevm.queries import ChainQueries
 from kroma_engine_pyevm.state import WorldState
 from kroma_engine_pyevm.store import Store
+from kroma_engine_pyevm.waiting import WaitingTransactions
 
 _KEPT_BLOCKS = 16
 _STATE_KEPT = 200_000
 
 
-class PyEvmEngine:
-    """Executes blocks in this process. Forced transactions only: there is no pool to fill a block from yet."""
+class PyEvmEngine(ChainQueries, WaitingTransactions):
+    """Executes blocks in this process, answers questions about them, and keeps transactions for the next ones.
 
-    def __init__(self, chain: ChainConfig, store: Store) -> None:
-        self._config = chain.rollup
+    `seconds` is what a query may take, `fill_seconds` how long a block is filled from the pool.
+    """
+
+    def __init__(
+        self,
+        chain: ChainConfig,
+        store: Store,
+        *,
+        seconds: float = 5.0,
+        limits: PoolLimits | None = None,
+        fill_seconds: float = 1.0,
+    ) -> None:
         self._store = ChainStore(store)
+        ChainQueries.__init__(self, chain.rollup, self._store, seconds)
+        WaitingTransactions.__init__(self, chain.rollup, self._store, limits or PoolLimits(), fill_seconds)
         identity = f"{chain.rollup.l2_chain_id} (genesis 0x{chain.rollup.genesis.l2.hash.hex()})"
         if self._store.claim(identity):
             self._store.begin(identity, genesis_block(chain, self._store.nodes))
@@ -88,12 +104,6 @@ class PyEvmEngine:
         await trio.lowlevel.checkpoint()
         return proofs.storage_root(self._store.nodes, self._header(block_hash).state_root, address)
 
-    def _header(self, block_hash: Hash32) -> Header:
-        header = self._store.header(block_hash)
-        if header is None:
-            raise NotFound(f"the engine has no block 0x{block_hash.hex()}")
-        return header
-
     # --- building
 
     async def build(
@@ -104,7 +114,8 @@ class PyEvmEngine:
         if header is None:
             return Syncing()
         try:
-            block = await self._execute(plan_of_attributes(header, parent, attributes, self._config))
+            plan = plan_of_attributes(header, parent, attributes, self._config)
+            block = await self._execute(plan, None if attributes.no_tx_pool else self)
         except InvalidBlock as error:
             return Invalid(reason=str(error), latest_valid=parent)
         version = self._config.schedule.at(attributes.timestamp).forkchoice_version
@@ -169,6 +180,7 @@ class PyEvmEngine:
                 reason = f"the {name} block 0x{block_hash.hex()} is no ancestor of block 0x{above.hex()}"
                 return Inconsistent(reason=reason)
         self._store.set_heads(heads)
+        self.follow(current.unsafe)
         return Applied()
 
     def _descends(self, block_hash: Hash32, ancestor: Hash32) -> bool:
@@ -179,14 +191,14 @@ class PyEvmEngine:
             return False
         return self._store.ancestor(block_hash, below.number) == ancestor
 
-    async def _execute(self, plan: BlockPlan) -> ExecutedBlock:
+    async def _execute(self, plan: BlockPlan, supply: Supply | None = None) -> ExecutedBlock:
         """Execute a plan. Whatever happens on the way, the chain and its states are unharmed."""
         state = self._state_at(plan.parent.state_root)
 
         def block_hash(number: int) -> Hash32:
             return self._store.ancestor(plan.parent_hash, number) if number <= plan.parent.number else ZERO_HASH
 
-        block = await execute_block(plan, state, self._config, block_hash)
+        block = await execute_block(plan, state, self._config, block_hash, supply)
         self._tip = state
         return block
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Protocol
 
 import attrs
 from eth.exceptions import FullStack, Halt, InsufficientStack, OutOfGas, VMError
@@ -44,6 +44,14 @@ class Precompile:
     reads: Callable[[memoryview], int] | None = None
 
 
+class Watch(Protocol):
+    """Whoever looks on while frames run, for a trace."""
+
+    def enter(self, frame: Frame, *, creates: bool) -> None: ...
+
+    def leave(self, frame: Frame) -> None: ...
+
+
 @attrs.frozen(kw_only=True)
 class Machine:
     """Instruction set and precompiles of one set of rules: fixed price and logic by opcode."""
@@ -57,6 +65,7 @@ class Machine:
     """SELFDESTRUCT deletes only contracts of the same transaction (EIP-6780)."""
     delegations: bool
     """Accounts may delegate to other code (EIP-7702)."""
+    watch: Watch | None = attrs.field(default=None, eq=False, repr=False)
 
 
 @functools.lru_cache(maxsize=512)

@@ -42,4 +42,6 @@ def genesis_block(chain: ChainConfig, nodes: NodeCache) -> ExecutedBlock:
             f"the genesis file gives block 0x{header.hash.hex()}, but the rollup config begins at {expected}; "
             f"state root 0x{header.state_root.hex()}"
         )
-    return ExecutedBlock(header=header, hash=header.hash, transactions=(), receipts=(), nodes=written, codes=codes)
+    return ExecutedBlock(
+        header=header, hash=header.hash, transactions=(), receipts=(), stored_receipts=(), nodes=written, codes=codes
+    )

@@ -14,6 +14,7 @@ from kroma_core.codec.transactions import (
     DYNAMIC_FEE,
     LEGACY,
     SET_CODE,
+    AccessList,
     Authorization,
     Transaction,
     decode_transaction,
@@ -55,7 +56,7 @@ def apply_transaction(block: BlockExecution, transaction: Transaction, sender: A
     """Execute a decoded transaction whose sender is known."""
     _check_sender(block.state, transaction, sender)
     _check_fees(block, transaction)
-    intrinsic = block.intrinsic_gas(transaction) + _list_gas(transaction)
+    intrinsic = block.intrinsic_gas(transaction) + list_gas(transaction.access_list, len(transaction.authorizations))
     floor = block.floor_gas(transaction)
     try:
         block.check_size_and_gas(transaction, intrinsic, floor)
@@ -65,7 +66,7 @@ def apply_transaction(block: BlockExecution, transaction: Transaction, sender: A
     price = min(transaction.max_fee, base_fee + transaction.max_priority_fee)
     parameters = block.l1_fee_parameters
     data_fee = l1_fee(transaction.raw, parameters, parameters.formula(block.rules.l1_fee)).fee
-    operator_limit = _operator_fee(block, transaction.gas)
+    operator_limit = operator_fee_of(block, transaction.gas)
     state = block.state
     balance = state.get_balance(sender)
     needed = transaction.gas * transaction.max_fee + transaction.value + data_fee + operator_limit
@@ -81,10 +82,10 @@ def apply_transaction(block: BlockExecution, transaction: Transaction, sender: A
     if transaction.to is not None:
         state.set_nonce(sender, transaction.nonce + 1)
         for authorization in transaction.authorizations:
-            _delegate(block, authorization)
+            accept_delegation(block, authorization)
     frame = block.run(sender, transaction, transaction.gas - intrinsic, price)
     used = block.used_gas(transaction, frame.gas, floor)
-    operator_used = _operator_fee(block, used)
+    operator_used = operator_fee_of(block, used)
     block.gas_left += transaction.gas - used
     state.add_balance(sender, (transaction.gas - used) * price + operator_limit - operator_used)
     tip = used * (price - base_fee)
@@ -137,21 +138,23 @@ def _check_fees(block: BlockExecution, transaction: Transaction) -> None:
         raise InvalidTransaction("a set-code transaction without authorisations")
 
 
-def _list_gas(transaction: Transaction) -> int:
-    gas = len(transaction.authorizations) * _NEW_AUTHORITY_GAS
-    for _, keys in transaction.access_list:
+def list_gas(access_list: AccessList, authorizations: int) -> int:
+    """Intrinsic gas for an access list and a number of authorisations. Spec: EIP-2930, EIP-7702."""
+    gas = authorizations * _NEW_AUTHORITY_GAS
+    for _, keys in access_list:
         gas += _ACCESS_LIST_ADDRESS_GAS + _ACCESS_LIST_KEY_GAS * len(keys)
     return gas
 
 
-def _operator_fee(block: BlockExecution, gas: int) -> int:
+def operator_fee_of(block: BlockExecution, gas: int) -> int:
+    """The operator's fee for `gas` in a block, 0 where there is none."""
     formula = block.rules.operator_fee
     if formula is OperatorFeeFormula.NONE:
         return 0
     return operator_fee(Gas(gas), block.operator_fee_parameters, formula)
 
 
-def _delegate(block: BlockExecution, authorization: Authorization) -> None:
+def accept_delegation(block: BlockExecution, authorization: Authorization) -> None:
     """Let an account run another's code, if it consents; an authorisation that does not hold is passed over.
 
     Spec: EIP-7702, "Behavior".

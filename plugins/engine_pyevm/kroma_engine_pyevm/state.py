@@ -345,6 +345,42 @@ class WorldState:
         account.exists = False
         account.clear()
 
+    def abandon(self) -> None:
+        """Undo the transaction that has begun, whatever it has done."""
+        self.revert(0)
+        self._touched = set()
+        self.refund = 0
+        self.warm_addresses = set()
+        self.warm_slots = set()
+
+    # --- suppositions
+
+    def suppose(
+        self,
+        address: Address,
+        *,
+        nonce: int | None = None,
+        balance: int | None = None,
+        code: bytes | None = None,
+        storage: Mapping[int, int] | None = None,
+        slots: Mapping[int, int] | None = None,
+    ) -> None:
+        """Set what is given of an account before a call that nobody will commit. `storage` is all that it has then."""
+        account = self.account(address)
+        account.exists = True
+        if nonce is not None:
+            account.nonce = nonce
+        if balance is not None:
+            account.balance = balance
+        if code is not None:
+            account.code_hash = keccak256(code)
+            self._new_code[account.code_hash] = code
+        if storage is not None:
+            account.root = EMPTY_ROOT
+            account.storage = dict(storage)
+        if slots:
+            account.storage.update(slots)
+
     # --- the trie
 
     def storage_root(self, address: Address) -> Hash32:

@@ -274,6 +274,6 @@ def test_a_transaction_that_makes_the_interpreter_stumble_makes_the_block_invali
 
     async def body(engine: PyEvmEngine, chain: ChainConfig, blocks: tuple[ExpectedBlock, ...]) -> None:
         reason = await outcome(engine, chain.rollup.genesis.l2.hash, blocks[0].attributes)
-        assert "transaction 0 of block 1 cannot be executed: RecursionError: too deep" in reason
+        assert "transaction 0 of block 1: it cannot be executed: RecursionError: too deep" in reason
 
     on_chain(body)
