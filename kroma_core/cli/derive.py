@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -33,20 +34,34 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         "batch, the L1 block it was read from, and sizes. A recording that carries its chain is derived without "
         "executing it; another one is executed. Where an engine that executes follows an L1 reorg, a block that is "
         "derived again is printed again.",
+        epilog="exit code 1: no block of those asked for is derived from the recording",
     )
     command.add_argument("file", type=Path, metavar="FILE", help="a recording")
-    command.add_argument("--from", type=int, default=0, metavar="N", dest="first", help="first L2 block to print")
-    command.add_argument("--to", type=int, metavar="N", dest="last", help="last L2 block to print")
+    command.add_argument("--from", type=_number, default=0, metavar="N", dest="first", help="first L2 block to print")
+    command.add_argument("--to", type=_number, metavar="N", dest="last", help="last L2 block to print")
     command.add_argument("--json", action="store_true", help="one JSON object a block, with the whole attributes")
     command.add_argument("--profile", type=Path, metavar="PROFILE.toml", help="take engine and data sources from it")
-    command.set_defaults(run=run)
+    command.set_defaults(run=run, parser=command)
+
+
+def _number(text: str) -> int:
+    if not text.isascii() or not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"expected the number of an L2 block, got {text!r}")
+    return int(text)
 
 
 def run(arguments: argparse.Namespace) -> int:
+    if arguments.last is not None and arguments.last < arguments.first:
+        arguments.parser.error(f"--to {arguments.last} is below --from {arguments.first}")
+    shown, highest = 0, 0
+
     def show(derived: Derived, confirmed: Confirmed) -> None:
+        nonlocal shown, highest
         number = confirmed.ref.number
+        highest = max(highest, number)
         if number >= arguments.first and (arguments.last is None or number <= arguments.last):
             print(json.dumps(_as_json(derived, confirmed)) if arguments.json else _as_text(derived, confirmed))
+            shown += 1
 
     with open_recording(arguments.file) as recording:
         carries_chain = recording.expected is not None
@@ -55,7 +70,12 @@ def run(arguments: argparse.Namespace) -> int:
             arguments.file, arguments.profile, discover(), os.environ, Path(scratch), without_execution=carries_chain
         )
         run_until_signal(lambda: _derive(arguments.file, plan, show))
-    return 0
+    if shown:
+        return 0
+    upto = f" to {arguments.last}" if arguments.last is not None else " on"
+    reached = f"the blocks derived from it end at {highest}" if highest else "no block is derived from it"
+    print(f"kroma: {arguments.file}: none of the L2 blocks from {arguments.first}{upto}: {reached}", file=sys.stderr)
+    return 1
 
 
 async def _derive(path: Path, plan: Plan, show: Callable[[Derived, Confirmed], None]) -> None:

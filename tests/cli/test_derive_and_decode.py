@@ -40,6 +40,30 @@ def test_derive_shows_the_blocks_asked_for(capsys: pytest.CaptureFixture[str]) -
     assert [line.split()[0] for line in lines(capsys, "derive", SHORT, "--from", 5, "--to", 7)] == ["5", "6", "7"]
 
 
+def test_derive_says_when_none_of_the_blocks_asked_for_exists(capsys: pytest.CaptureFixture[str]) -> None:
+    last = load(SHORT)["expected"]["blocks"][-1]["number"]
+    assert main(["derive", str(SHORT), "--from", "99999"]) == 1
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert f"none of the L2 blocks from 99999 on: the blocks derived from it end at {last}" in told.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("--from", "-1"), "argument --from: expected the number of an L2 block, got '-1'"),
+        (("--to", "x"), "argument --to: expected the number of an L2 block, got 'x'"),
+        (("--from", "7", "--to", "5"), "--to 5 is below --from 7"),
+    ],
+)
+def test_derive_refuses_a_range_that_makes_no_sense(
+    capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...], told: str
+) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(["derive", str(SHORT), *arguments])
+    assert told in capsys.readouterr().err
+
+
 def test_derive_executes_where_no_chain_is_recorded(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     def strip(content: Any) -> None:
         del content["expected"]
