@@ -13,7 +13,8 @@ from kroma_core.cli.check import summary
 from kroma_core.cli.event_log import EventLog
 from kroma_core.cli.stopping import run_until_signal
 from kroma_core.l2 import Heads
-from kroma_core.node.assemble import assemble
+from kroma_core.node.assemble import assemble, assemble_engine
+from kroma_core.node.authrpc.alone import serve_engine
 from kroma_core.node.plan import Plan, plan_profile
 from kroma_core.node.registry import discover
 from kroma_core.node.replay import FRUITLESS_RESETS
@@ -48,6 +49,10 @@ def run(arguments: argparse.Namespace) -> int:
 async def run_plan(plan: Plan) -> Heads | None:
     """Open the parts of a plan and follow L1 until it ends, or the plan's last block is safe."""
     log = EventLog(level=plan.node.log_level, format=plan.node.log_format)
+    if not plan.node.derive:
+        async with assemble_engine(plan, observers={"log": log}) as alone:
+            await serve_engine(plan, alone)
+        return None
     recorded = any(Capability.TIMELINE in part.installed.offer.capabilities for part in plan.of_role(Role.L1))
     async with assemble(plan, observers={"log": log}) as parts:
         node = Node(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from types import TracebackType
 from typing import Any
@@ -43,6 +43,14 @@ class Parts:
     emit: Callable[[Event], None]
 
 
+@attrs.frozen(kw_only=True)
+class EngineAlone:
+    """What is open in a node that does not derive."""
+
+    engine: ExecutionEngine
+    emit: Callable[[Event], None]
+
+
 @asynccontextmanager
 async def assemble(
     plan: Plan, *, observers: Mapping[str, Observer] | None = None, clock: Clock = time.time
@@ -52,15 +60,7 @@ async def assemble(
     What a part raises while it opens or closes carries a note that names the part. Cancellation at any time closes what
     has been opened.
     """
-    broadcast = Broadcast(dict(observers or {}))
-    opened: dict[Role, list[Any]] = {role: [] for role in Role}
-    async with AsyncExitStack() as stack:
-        stack.enter_context(claimed(plan.data_dir, plan.chain))
-        for part in plan.parts:
-            opened[part.role].append(await _open(part, plan, opened, broadcast, clock, stack))
-            if part.role is Role.OBSERVE:
-                broadcast.attach(part.name, opened[part.role][-1])
-                stack.callback(broadcast.detach, part.name)
+    async with _opened(plan, observers or {}, clock) as (opened, broadcast):
         yield Parts(
             l1=opened[Role.L1][0],
             blobs=tuple(opened[Role.BLOBS]),
@@ -70,6 +70,32 @@ async def assemble(
             proofs=tuple(opened[Role.PROOF]),
             emit=broadcast,
         )
+
+
+@asynccontextmanager
+async def assemble_engine(
+    plan: Plan, *, observers: Mapping[str, Observer] | None = None, clock: Clock = time.time
+) -> AsyncIterator[EngineAlone]:
+    """Open the parts of a plan that does not derive, as `assemble` does those of one that derives."""
+    async with _opened(plan, observers or {}, clock) as (opened, broadcast):
+        yield EngineAlone(engine=opened[Role.ENGINE][0], emit=broadcast)
+
+
+@asynccontextmanager
+async def _opened(
+    plan: Plan, observers: Mapping[str, Observer], clock: Clock
+) -> AsyncIterator[tuple[Mapping[Role, Sequence[Any]], Broadcast]]:
+    """The parts of a plan by role, and what tells all observers."""
+    broadcast = Broadcast(dict(observers))
+    opened: dict[Role, list[Any]] = {role: [] for role in Role}
+    async with AsyncExitStack() as stack:
+        stack.enter_context(claimed(plan.data_dir, plan.chain))
+        for part in plan.parts:
+            opened[part.role].append(await _open(part, plan, opened, broadcast, clock, stack))
+            if part.role is Role.OBSERVE:
+                broadcast.attach(part.name, opened[part.role][-1])
+                stack.callback(broadcast.detach, part.name)
+        yield opened, broadcast
 
 
 async def _open(

@@ -21,7 +21,6 @@ from kroma_core.forks import StateCommitment
 from kroma_core.node.chain_choice import chain_of_recording, chain_of_table
 from kroma_core.node.profile import (
     MANY,
-    OPTIONAL,
     ChainTable,
     NodeTable,
     PartTable,
@@ -34,6 +33,9 @@ from kroma_core.node.registry import InstalledOffer, Registry, incompatibility
 
 _ORDER = (Role.OBSERVE, Role.L1, Role.BLOBS, Role.DATA, Role.ENGINE, Role.P2P, Role.PROOF)
 """Parts are opened in this order where requirements do not say otherwise: observers see the rest begin."""
+
+_FOR_DERIVATION = frozenset({Role.L1, Role.BLOBS, Role.DATA, Role.P2P})
+"""Roles that only a node that derives has a use for."""
 
 
 @attrs.frozen(kw_only=True)
@@ -132,11 +134,12 @@ def plan_replay(
         ]
         which = "that plays recordings" if plays else "that executes blocks"
         parts[Role.ENGINE] = _only(Role.ENGINE, fitting, registry, which, problems)
-    node = attrs.evolve(given.node, data_dir=data_dir, stop_after=None)
+    node = attrs.evolve(given.node, data_dir=data_dir, stop_after=None, derive=True)
     filled = {
         role: tuple(_with_recording(table, recording, registry) for table in tables) for role, tables in parts.items()
     }
-    return _plan(attrs.evolve(given, chain=ChainTable(), node=node, parts=filled), chain, registry, problems)
+    replayed = attrs.evolve(given, chain=ChainTable(), node=node, servers=ServerTables(), parts=filled)
+    return _plan(replayed, chain, registry, problems)
 
 
 def _zk_trie(chain: ChainConfig) -> bool:
@@ -147,15 +150,17 @@ def _zk_trie(chain: ChainConfig) -> bool:
 def _plan(profile: Profile, chain: ChainConfig | None, registry: Registry, problems: list[str]) -> Plan:
     data_dir = profile.node.data_dir or profile.reader.base / "data" / profile.name
     chosen: list[tuple[PartTable, InstalledOffer]] = []
+    demanded = {Role.L1, Role.DATA, Role.ENGINE} if profile.node.derive else {Role.ENGINE}
     for role in Role:
         tables = profile.parts.get(role)
-        if tables is None and role not in OPTIONAL and role is not Role.BLOBS:
+        if tables is None and role in demanded:
             tables = _only(role, registry.of_role(role), registry, "", problems)
         chosen += _resolved(tables or (), registry, problems)
     if Role.BLOBS not in profile.parts and any(Role.BLOBS in found.offer.requires for _, found in chosen):
         tables = _only(Role.BLOBS, registry.of_role(Role.BLOBS), registry, "", problems)
         chosen += _resolved(tables, registry, problems)
     problems += _unmet(chosen)
+    problems += _idle(profile, chosen)
     parts: list[PlannedPart] = []
     for table, found in chosen:
         settings: Any = profile.reader.read(table.settings, found.offer.config, table.place, problems)
@@ -254,6 +259,24 @@ def _unmet(chosen: Sequence[tuple[PartTable, InstalledOffer]]) -> Iterator[str]:
         for role in found.offer.requires:
             if role not in present:
                 yield f"{table.place}: {found.offer.kind!r} requires a part for role {role}, and the profile has none"
+
+
+def _idle(profile: Profile, chosen: Sequence[tuple[PartTable, InstalledOffer]]) -> Iterator[str]:
+    """What nothing would use, or two would: an engine has one rollup node that drives it."""
+    servers = profile.servers
+    if profile.node.derive:
+        if servers.authrpc is not None:
+            yield (
+                "[authrpc]: another rollup node would drive the engine that this node drives itself; "
+                "say derive = false in [node], or leave [authrpc] out"
+            )
+        return
+    if servers.authrpc is None and servers.eth is None:
+        yield "[node] derive = false: there is nothing to do; serve the engine with [authrpc]"
+    required = {role for _, found in chosen for role in found.offer.requires}
+    for table, _ in chosen:
+        if table.role in _FOR_DERIVATION - required:
+            yield f"{table.place}: a node that does not derive (derive = false in [node]) has no use for it"
 
 
 def _recording_settings(found: InstalledOffer) -> list[str]:

@@ -26,9 +26,6 @@ from kroma_core.node.settings import EnvironmentText, SettingsReader, shown, unk
 MANY: frozenset[Role] = frozenset({Role.BLOBS, Role.DATA, Role.P2P, Role.PROOF, Role.OBSERVE})
 """Roles that a profile may fill several times: `[[role]]`. The others are one table: `[role]`."""
 
-OPTIONAL: frozenset[Role] = frozenset({Role.P2P, Role.PROOF, Role.OBSERVE})
-"""Roles that stay empty where a profile leaves them out."""
-
 VARIABLE_PREFIX = "KROMA_"
 DEBUG_VARIABLE = "KROMA_DEBUG"
 """Shows tracebacks; the one variable of the prefix that overrides no setting."""
@@ -113,6 +110,8 @@ class ChainTable:
 class NodeTable:
     """`[node]`: what concerns the node as a whole."""
 
+    derive: bool = True
+    """Derive the chain from L1; `false`: open the engine alone and serve it, for another rollup node to drive."""
     data_dir: Path | None = None
     """Where the node and its parts keep what they store; default: `data/<profile's name>` beside the profile."""
     log_level: LogLevel = LogLevel.INFO

@@ -287,3 +287,36 @@ def test_a_recording_that_is_none_is_a_problem_with_its_name(tmp_path: Path) -> 
     bad.write_bytes(RECORDING.read_bytes()[:1000])
     with pytest.raises(ConfigError, match=r"bad\.json\.xz"):
         plan_replay(bad, None, REPLAYERS, {}, tmp_path)
+
+
+ENGINE_ALONE = CHAIN + "[node]\nderive = false\n"
+
+
+def test_a_node_that_does_not_derive_needs_an_engine_and_nothing_else(tmp_path: Path) -> None:
+    made = plan(tmp_path, ENGINE_ALONE + "[authrpc]\n", registry(engine=[offer("fast")]))
+    assert [part.role for part in made.parts] == [Role.ENGINE]
+
+
+def test_a_node_that_does_not_derive_opens_what_its_engine_requires(tmp_path: Path) -> None:
+    installed = registry(l1=[offer("rpc")], engine=[offer("fast", requires=(Role.L1,))])
+    made = plan(tmp_path, ENGINE_ALONE + "[l1]\nkind = 'rpc'\n[authrpc]\n", installed)
+    assert [part.role for part in made.parts] == [Role.L1, Role.ENGINE]
+
+
+def test_what_only_derivation_uses_is_a_problem_without_it(tmp_path: Path) -> None:
+    text = ENGINE_ALONE + "[l1]\nkind = 'rpc'\n[[data]]\nkind = 'calldata'\n[authrpc]\n"
+    assert problems(tmp_path, text, MINIMAL) == [
+        "p.toml: [l1]: a node that does not derive (derive = false in [node]) has no use for it",
+        "p.toml: [[data]]: a node that does not derive (derive = false in [node]) has no use for it",
+    ]
+
+
+def test_a_node_that_neither_derives_nor_serves_is_a_problem(tmp_path: Path) -> None:
+    [problem] = problems(tmp_path, ENGINE_ALONE, MINIMAL)
+    assert problem == "[node] derive = false: there is nothing to do; serve the engine with [authrpc]"
+
+
+def test_an_engine_is_not_served_to_another_driver_while_this_node_derives(tmp_path: Path) -> None:
+    [problem] = problems(tmp_path, CHAIN + "[authrpc]\n", MINIMAL)
+    assert "another rollup node would drive the engine" in problem
+    assert "derive = false" in problem
