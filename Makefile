@@ -7,7 +7,7 @@ PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3; do \
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 RECORDING := tests/vectors/data/op-chains/blobs-jovian.json.xz
 
-.PHONY: run venv test test-slow test-all lint format bench clean
+.PHONY: run venv test test-slow test-all peers test-peers lint format bench clean
 
 run: $(STAMP)
 	@$(BIN)/kroma replay $(RECORDING)
@@ -24,21 +24,27 @@ $(STAMP): requirements.txt constraints.txt pyproject.toml $(wildcard plugins/*/p
 
 test: $(STAMP)
 	$(BIN)/pytest
-	@echo "not run: tests against real peers (none exist yet) and those marked slow (make test-all)"
+	@echo "not run: tests against real peers (make test-peers) and those marked slow (make test-all)"
 
 test-slow: $(STAMP)
 	$(BIN)/pytest --all -m slow
 
 test-all: test test-slow
 
+peers: $(STAMP)
+	@$(BIN)/python peers/build.py
+
+test-peers: peers
+	$(BIN)/pytest -m peers
+
 lint: $(STAMP)
 	$(BIN)/ruff check .
-	$(BIN)/ruff format --check kroma_core plugins tests bench
+	$(BIN)/ruff format --check kroma_core plugins tests bench peers
 	$(BIN)/mypy
 
 format: $(STAMP)
 	$(BIN)/ruff check --fix .
-	$(BIN)/ruff format kroma_core plugins tests bench
+	$(BIN)/ruff format kroma_core plugins tests bench peers
 
 bench: $(STAMP)
 	$(BIN)/python -m bench.run

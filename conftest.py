@@ -25,8 +25,9 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    if config.getoption("--all"):
-        return
-    slow = [item for item in items if "slow" in item.keywords]
-    config.hook.pytest_deselected(items=slow)
-    items[:] = [item for item in items if "slow" not in item.keywords]
+    """Leave out what is slow without `--all`, and what needs real programs unless `-m` asks for it."""
+    left_out = [name for name in ("slow",) if not config.getoption("--all")]
+    left_out += [name for name in ("peers",) if name not in config.getoption("-m")]
+    found = [item for item in items if any(name in item.keywords for name in left_out)]
+    config.hook.pytest_deselected(items=found)
+    items[:] = [item for item in items if not any(name in item.keywords for name in left_out)]
