@@ -197,6 +197,15 @@ class Searching:
 
 
 @attrs.frozen(kw_only=True)
+class StoreSetAside:
+    """A file of the node is damaged; it was renamed to `path`, and a new one was begun."""
+
+    store: str
+    path: str
+    reason: str
+
+
+@attrs.frozen(kw_only=True)
 class PartDetached:
     """A part that the node can do without failed and is no longer asked."""
 
@@ -219,5 +228,6 @@ Event: TypeAlias = (
     | RequestServed
     | SourceDistrusted
     | Searching
+    | StoreSetAside
     | PartDetached
 )

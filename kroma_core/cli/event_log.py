@@ -23,6 +23,7 @@ from kroma_core.events import (
     Retrying,
     Searching,
     SourceDistrusted,
+    StoreSetAside,
     Verdict,
 )
 from kroma_core.node.profile import LogFormat, LogLevel
@@ -59,7 +60,7 @@ def level_of(event: Event) -> LogLevel:
     match event:
         case PartDetached():
             return LogLevel.ERROR
-        case Retrying() | SourceDistrusted() | L1Reorganised():
+        case Retrying() | SourceDistrusted() | L1Reorganised() | StoreSetAside():
             return LogLevel.WARNING
         case HeadsMoved() | PipelineReset() | Searching():
             return LogLevel.INFO

@@ -24,6 +24,7 @@ from kroma_core.events import (
     Retrying,
     Searching,
     SourceDistrusted,
+    StoreSetAside,
     UnsafePayload,
     Verdict,
 )
@@ -85,6 +86,8 @@ def sentence(event: Event) -> str:
             return f"{event.part}: {event.server} is asked last for {event.seconds:g} s: {event.reason}"
         case Searching():
             return f"{event.part}: {event.what}: at block {event.at}, at the latest until {event.towards}"
+        case StoreSetAside():
+            return f"{event.store} begun anew: {event.reason}; the old file is {event.path}"
         case PartDetached():
             return f"{event.part} failed and is no longer told: {event.error}"
 

@@ -1,36 +1,39 @@
-"""Drives derivation: does the I/O that the machine asks for and hands its attributes to the engine.
+"""Drives a node: follows L1, keeps the engine's heads, and takes up blocks that come ahead of L1.
 
-One L1 head at a time: derive until nothing more follows from it, then take the next. An L1 reorg shows when the next
-block by number does not link to the last one; then a new machine is made from the safe block that still holds.
+Two ways to follow L1. A live source shows heads at any time, also while derivation is busy: the newest count, and tasks
+beside derivation see to unsafe blocks and to finality (`run`). A recorded timeline is worked off one head at a time,
+each until nothing more follows from it, so that every replay goes the same way (`follow`, `advance`).
+
+An L1 reorg shows when the next block by number does not link to the last one. Then, as after anything else that makes
+what was derived doubtful, a new machine is made from the safe block that still holds.
 """
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Awaitable, Callable, Sequence
-from typing import TypeVar
 
 import attrs
 import trio
 
 from kroma_core.api import DataSource, ExecutionEngine, L1Source
 from kroma_core.chain.config import ChainConfig
-from kroma_core.derive.attributes import needs_receipts
 from kroma_core.derive.l2_blocks import l2_ref
 from kroma_core.derive.pipeline import Derivation
-from kroma_core.derive.steps import Derived, MustReset, NeedData, NeedL1, NeedL2Block
 from kroma_core.errors import CriticalError, NotFound, ResetError
-from kroma_core.events import BlockDerived, Event, HeadsMoved, PipelineReset, Retrying
-from kroma_core.l1 import L1Heads, L1Label, L1Receipts
-from kroma_core.l2 import Heads
-from kroma_core.node.engine_controller import Confirmed, EngineController
-from kroma_core.node.finality import Finality
-from kroma_core.node.inbox_reader import read_inputs
-from kroma_core.node.retry import RetryPolicy, retrying
+from kroma_core.events import Event, HeadsMoved, PipelineReset, Retrying
+from kroma_core.l1 import L1Heads
+from kroma_core.l2 import Heads, L2Label, Payload
+from kroma_core.node.deriver import Deriver, OnDerived
+from kroma_core.node.engine_controller import EngineController
+from kroma_core.node.l1_heads import L1HeadTracker
+from kroma_core.node.retry import Retrier, RetryPolicy
+from kroma_core.node.safe_heads import SafeHeadLog
 from kroma_core.node.sync_start import find_base, find_sync_start
-from kroma_core.types import L1Number, L1Ref
-
-T = TypeVar("T")
-OnDerived = Callable[[Derived, Confirmed], None]
+from kroma_core.node.tasks import task_group
+from kroma_core.node.unsafe_sync import SyncMode, UnsafeSync
+from kroma_core.status import SyncStatus
+from kroma_core.types import BlockId, Hash32, L1Number, L1Ref, L2Number
 
 _NOWHERE = (-1, -1)
 
@@ -39,9 +42,9 @@ _NOWHERE = (-1, -1)
 class Driver:
     """Follows L1 with one derivation machine and one engine.
 
-    `resets_without_progress`: how often derivation may begin anew on the same L1 head without coming further than
-    before; None means without end (a live node waits and tries again). `on_derived` is told of every block, before
-    observers are.
+    `resets_without_progress`: how often derivation may begin anew without coming further than before; None means
+    without end (a live node waits and tries again). `on_derived` is told of every block, before observers are.
+    `l1_confirmations`: so many blocks below its head L1 counts as not there yet.
     """
 
     config: ChainConfig
@@ -52,49 +55,103 @@ class Driver:
     policy: RetryPolicy = RetryPolicy()
     resets_without_progress: int | None = None
     on_derived: OnDerived = lambda derived, confirmed: None
-    _machine: Derivation | None = None
-    _controller: EngineController | None = None
-    _finality: Finality = attrs.field(factory=Finality)
-    _reason: str = "start"
+    safe_heads: SafeHeadLog = attrs.field(factory=SafeHeadLog)
+    l1_confirmations: int = 0
+    sync_mode: SyncMode = SyncMode.CONSENSUS_LAYER
+    _controller: EngineController | None = attrs.field(default=None, init=False)
+    _deriver: Deriver | None = attrs.field(default=None, init=False)
+    _tracker: L1HeadTracker = attrs.field(init=False)
+    _unsafe: UnsafeSync = attrs.field(init=False)
+    _retry: Retrier = attrs.field(init=False)
+    _started: bool = attrs.field(default=False, init=False)
+    _asks_source: bool = attrs.field(default=True, init=False)
+    """Whether the source itself is asked for L1 blocks above the head that it showed last."""
+    _reason: str = attrs.field(default="start", init=False)
     """Why derivation begins anew the next time."""
-    _fruitless_resets: int = 0
-    _furthest: tuple[int, int] = _NOWHERE
-    """How far derivation came before the resets on this L1 head: number of the L1 block, and of the L2 block."""
+    _reset_asked: str | None = attrs.field(default=None, init=False)
+    _interrupted: trio.Event = attrs.field(factory=trio.Event, init=False)
+    _scope: trio.CancelScope = attrs.field(factory=trio.CancelScope, init=False)
+    """Around the step that is going on, so that a reset need not wait for a part that does not answer."""
+    _woken: trio.Event = attrs.field(factory=trio.Event, init=False)
+    _finality_due: trio.Event = attrs.field(factory=trio.Event, init=False)
+    _fruitless_resets: int = attrs.field(default=0, init=False)
+    _furthest: tuple[int, int] = attrs.field(default=_NOWHERE, init=False)
+    """How far derivation came before the resets since it was last at rest: numbers of the L1 and the L2 block."""
+
+    def __attrs_post_init__(self) -> None:
+        self._retry = Retrier(part="driver", policy=self.policy, emit=self.emit)
+        self._tracker = L1HeadTracker(emit=self.emit, policy=self.policy, on_change=self._on_l1_heads)
+        self._unsafe = UnsafeSync(
+            config=self.config,
+            emit=self.emit,
+            policy=self.policy,
+            mode=self.sync_mode,
+            controller=lambda: self._controller,
+            request_reset=self.request_reset,
+            on_inserted=self._tell_heads,
+        )
+
+    # --- what others see and ask for; none of it waits
 
     @property
     def started(self) -> bool:
         """Whether there was an L1 head to start from."""
-        return self._controller is not None
+        return self._started
 
     @property
     def heads(self) -> Heads:
-        """The heads of the L2 chain, once it has `started`."""
+        """The heads of the L2 chain, once the engine has told them."""
         if self._controller is None:
             raise RuntimeError("the driver has not been started")
         return self._controller.heads
 
     @property
     def derived_l1(self) -> L1Ref | None:
-        """The L1 block up to which everything has been derived."""
-        return self._machine.origin if self._machine is not None else None
+        """The L1 block that is being read, or up to which everything has been derived."""
+        return self._deriver.origin if self._deriver is not None else None
 
-    @property
-    def _running(self) -> tuple[Derivation, EngineController]:
-        if self._machine is None or self._controller is None:
-            raise RuntimeError("the driver has not been started")
-        return self._machine, self._controller
-
-    async def _start(self) -> None:
-        """Find the heads that hold, tell the engine, and make a fresh derivation machine."""
-        start = await self._retrying(lambda: find_sync_start(self.config, self.l1, self.engine), "find the sync start")
-        base = await self._retrying(lambda: find_base(self.config, self.engine, start.safe), "find the derivation base")
-        self._controller = await self._retrying(
-            lambda: EngineController.started(self.engine, self.config, start), "tell the engine where derivation begins"
+    def status(self) -> SyncStatus:
+        """Where the node stands now."""
+        l1, queued = self._tracker.heads, self._unsafe.queue.first
+        return SyncStatus(
+            current_l1=self.derived_l1,
+            current_l1_finalized=self._tracker.finalized,
+            head_l1=l1.unsafe if l1 is not None else None,
+            safe_l1=l1.safe if l1 is not None else None,
+            finalized_l1=l1.finalized if l1 is not None else None,
+            heads=self._controller.heads if self._controller is not None else None,
+            queued_unsafe=queued.ref if queued is not None else None,
         )
-        self._machine = Derivation(self.config, safe=start.safe, base=base)
-        self._finality = Finality()
-        l1_start = l2_ref(base, self.config).l1_origin
-        self.emit(PipelineReset(reason=self._reason, safe=start.safe.id, l1_start=l1_start))
+
+    async def submit_unsafe(self, payload: Payload, source: str) -> None:
+        """Take up a block that comes ahead of L1; `source` says in events who brought it.
+
+        It becomes the unsafe head when its parent is, unless L1 says otherwise before. Raises `DecodeError` for one
+        that cannot be a block of this chain.
+        """
+        await trio.lowlevel.checkpoint()
+        self._unsafe.submit(payload, source)
+
+    def request_reset(self, reason: str) -> None:
+        """Let derivation begin anew, from a safe block that holds. Whatever it waits for, it waits no longer."""
+        self._reset_asked = reason
+        self._scope.cancel()
+        self._interrupted.set()
+        self._woken.set()
+
+    # --- following L1
+
+    async def run(self, *, stepwise: bool = False) -> None:
+        """Follow L1 until its source ends, if it does. `stepwise`: it is a timeline, to be followed step by step."""
+        async with task_group() as nursery:
+            nursery.start_soon(self.safe_heads.keep_written)
+            nursery.start_soon(self._unsafe.run)
+            await self._resume()
+            if stepwise:
+                await self.follow()
+            else:
+                await self._follow_live(nursery)
+            nursery.cancel_scope.cancel()
 
     async def follow(self, after_each: Callable[[L1Heads], Awaitable[None]] | None = None) -> None:
         """Derive from every L1 head that the source reports; returns when a recorded source has no more.
@@ -111,155 +168,208 @@ class Driver:
 
         Cancelled at any point it leaves the engine consistent: this driver can go on, and so can a new one.
         """
-        self._fruitless_resets, self._furthest = 0, _NOWHERE
+        self._tracker.show(heads)
+        self._rest()
         while True:
+            await self._derive()
             try:
-                if self._machine is None:
-                    await self._start()
-                while not await self._step():
-                    pass
-                await self._finalize(heads)
+                await self._finalize(heads.finalized)
             except ResetError as error:
                 await self._reset(str(error))
             else:
                 return
 
-    async def _step(self) -> bool:
-        """One event of the machine; True when it waits for an L1 block that does not exist yet."""
-        machine, controller = self._running
-        match machine.next_event():
-            case NeedL1() as need:
-                return await self._feed_l1(machine, need)
-            case NeedData(block=block, transactions=transactions, rules=rules):
-                inputs = await self._retrying(
-                    lambda: read_inputs(self.data, block, transactions, rules),
-                    f"read batcher data of L1 block {block.number}",
-                )
-                machine.feed_data(inputs)
-            case NeedL2Block(number=number):
-                try:
-                    payload = await self._retrying(lambda: self.engine.block(number), f"read L2 block {number}")
-                except NotFound as error:
-                    raise ResetError(f"L2 block {number} is gone: {error}") from error
-                machine.feed_l2(payload)
-            case Derived() as derived:
-                await self._include(machine, controller, derived)
-            case MustReset(reason=reason):
-                raise ResetError(reason)
-            case event:
-                self.emit(event)
-        return False
+    async def _follow_live(self, nursery: trio.Nursery) -> None:
+        """Derive whatever the source's newest heads allow, until it has no more."""
+        self._asks_source = False
+        ended = False
 
-    async def _feed_l1(self, machine: Derivation, need: NeedL1) -> bool:
-        try:
-            ref = await self._retrying(lambda: self.l1.ref(need.number), f"find L1 block {need.number}")
-        except NotFound as error:
-            await self._expect_above_head(need, error)
-            self._note_origin(machine)
-            return True
-        if need.parent is not None and ref.parent_hash != need.parent.hash:
-            raise ResetError(
-                f"L1 reorg: block {ref.number} has parent 0x{ref.parent_hash.hex()}, "
-                f"derivation stands at {need.parent.id}"
-            )
-        self._note_origin(machine)
-        try:
-            block = await self._retrying(lambda: self.l1.block(ref.hash), f"fetch L1 block {ref.id}")
-            receipts: L1Receipts = ()
-            if needs_receipts(block.header, self.config):
-                receipts = await self._retrying(
-                    lambda: self.l1.receipts(ref.hash), f"fetch receipts of L1 block {ref.id}"
-                )
-        except NotFound as error:
-            raise ResetError(f"L1 block {ref.id} is gone: {error}") from error
-        machine.feed_l1(block, receipts)
-        return False
+        async def track() -> None:
+            nonlocal ended
+            await self._tracker.follow(self.l1)
+            ended = True
+            self._woken.set()
 
-    async def _expect_above_head(self, need: NeedL1, missing: NotFound) -> None:
-        """Raise `ResetError` when the block that is not there is not above the L1 head: the source lacks it."""
-        try:
-            head = await self._retrying(lambda: self.l1.head(L1Label.UNSAFE), "find the L1 head")
-        except NotFound:
-            return
-        if need.number <= head.number:
-            raise ResetError(f"L1 block {need.number} is missing, and the L1 head is {head.id}: {missing}") from missing
+        nursery.start_soon(track)
+        nursery.start_soon(self._keep_final)
+        await self._unsafe.engine_synced.wait()
+        while True:
+            await self._woken.wait()
+            self._woken = trio.Event()
+            if self._tracker.heads is not None:
+                await self._derive()
+                self._rest()
+                self._finality_due.set()
+            if ended and not self._woken.is_set():
+                if self._started:
+                    await self._finalize(self._tracker.finalized)
+                return
 
-    async def _include(self, machine: Derivation, controller: EngineController, derived: Derived) -> None:
-        what = f"include a block on {derived.parent.id}"
-        try:
-            result = await self._retrying(lambda: controller.include(derived), what)
-        except CriticalError as error:
-            error.add_note(f"while trying to {what}")
-            raise
-        if not isinstance(result, Confirmed):
-            machine.reject(result.reason)
-            if machine.pending_safe.hash != controller.heads.pending_safe.hash:
-                await controller.give_back_pending()
-            return
-        machine.confirm(result.payload)
-        self.on_derived(derived, result)
-        self.emit(
-            BlockDerived(
-                block=result.ref,
-                derived_from=derived.derived_from.id,
-                batch=derived.kind.value,
-                transactions=len(result.payload.transactions),
-                gas_used=result.payload.gas_used,
-                consolidated=result.consolidated,
-            )
+    async def _resume(self) -> None:
+        """Learn the engine's heads: unsafe blocks can be taken up from here on, whatever L1 does."""
+        controller = await self._retry(
+            lambda: EngineController.resumed(self.engine, self.config), "read the engine's heads"
         )
-        if derived.concludes:
-            heads = controller.heads
-            self.emit(
-                HeadsMoved(
-                    unsafe=heads.unsafe.id,
-                    safe=heads.safe.id,
-                    finalized=heads.finalized.id,
-                    derived_l1=derived.derived_from.id,
-                )
-            )
+        self._take(controller)
+        genesis = self.config.rollup.genesis.l2.number
+        if self.sync_mode is SyncMode.CONSENSUS_LAYER or controller.heads.finalized.number > genesis:
+            self._unsafe.engine_synced.set()
+
+    # --- derivation
+
+    async def _derive(self) -> None:
+        """Derive until the next L1 block is not to be read yet, beginning anew where it has to be."""
+        while True:
+            try:
+                await self._derive_on()
+                return
+            except ResetError as error:
+                await self._reset(str(error))
+
+    async def _derive_on(self) -> None:
+        with trio.CancelScope() as self._scope:
+            if self._reset_asked is None:
+                deriver = self._deriver or await self._start()
+                while not await deriver.step():
+                    self._look_at_finality(deriver)
+        if self._reset_asked is not None:
+            reason, self._reset_asked = self._reset_asked, None
+            self._rest()
+            raise ResetError(reason)
+
+    async def _start(self) -> Deriver:
+        """Find the heads that hold, tell the engine, and make a fresh derivation machine."""
+        controller = self._controller
+        before = controller.heads if controller is not None else None
+        start = await find_sync_start(self.config, self._l1_ref, self._l2_block, self.emit)
+        base = await find_base(self.config, self._l2_block, start.safe)
+        what = "tell the engine where derivation begins"
+        if controller is None or before is None:
+            controller = await self._retry(lambda: EngineController.started(self.engine, self.config, start), what)
+            self._take(controller)
+        else:
+            await self._retry(functools.partial(controller.restart, start, before), what)
+        safe = controller.heads.safe
+        self.safe_heads.reset(safe)
+        if safe.number == self.config.rollup.genesis.l2.number:
+            self.safe_heads.record(await self._l1_genesis(), safe.id)
+        self._deriver = Deriver(
+            config=self.config,
+            l1=self.l1,
+            data=self.data,
+            engine=self.engine,
+            controller=controller,
+            safe_heads=self.safe_heads,
+            retry=self._retry,
+            emit=self.emit,
+            on_derived=self.on_derived,
+            limit=self._limit,
+            machine=Derivation(self.config, safe=start.safe, base=base),
+        )
+        self._started = True
+        l1_start = l2_ref(base, self.config).l1_origin
+        self.emit(PipelineReset(reason=self._reason, safe=start.safe.id, l1_start=l1_start))
+        return self._deriver
 
     async def _reset(self, reason: str) -> None:
         """Prepare to begin anew. Going the same way again is no progress: a reset goes back, and blocks come again."""
-        reached = self._reached
+        reached = self._deriver.reached if self._deriver is not None else _NOWHERE
         if reached > self._furthest:
             self._fruitless_resets, self._furthest = 0, reached
         self._fruitless_resets += 1
         limit = self.resets_without_progress
         if limit is not None and self._fruitless_resets > limit:
             raise CriticalError(f"derivation cannot go on: {reason}")
-        self._machine, self._reason = None, reason
+        self._deriver, self._reason = None, reason
         if self._fruitless_resets > 1:
             attempt = self._fruitless_resets - 1
-            delay = min(self.policy.first * 2 ** min(attempt - 1, 16), self.policy.longest)
+            delay = self.policy.delay(attempt)
             self.emit(Retrying(part="driver", what="derive", error=reason, attempt=attempt, delay=delay))
-            await trio.sleep(delay)
+            self._interrupted = trio.Event()
+            with trio.move_on_after(delay):
+                await self._interrupted.wait()
 
-    @property
-    def _reached(self) -> tuple[int, int]:
-        if self._machine is None or self._machine.origin is None:
-            return _NOWHERE
-        return self._machine.origin.number, self._machine.pending_safe.number
+    def _rest(self) -> None:
+        """Resets so far are forgotten: derivation has come to its end, or somebody wants it anew."""
+        self._fruitless_resets, self._furthest = 0, _NOWHERE
 
-    def _note_origin(self, machine: Derivation) -> None:
-        if machine.origin is not None:
-            self._finality.note(machine.origin.id, self.heads.local_safe)
+    def _limit(self) -> int | None:
+        """The highest L1 number that derivation may read; None: whatever the source has."""
+        heads = self._tracker.heads
+        if heads is None or (self._asks_source and not self.l1_confirmations):
+            return None
+        return heads.unsafe.number - self.l1_confirmations
 
-    async def _finalize(self, heads: L1Heads) -> None:
-        controller = self._running[1]
-        found = None if heads.finalized is None else self._finality.final_at(heads.finalized.number)
-        if found is None or found.safe.number <= controller.heads.finalized.number:
+    # --- finality
+
+    async def _keep_final(self) -> None:
+        """Finalise what can be, each time that this may have changed."""
+        while True:
+            await self._finality_due.wait()
+            self._finality_due = trio.Event()
+            try:
+                await self._finalize(self._tracker.finalized)
+            except ResetError as error:
+                self.request_reset(str(error))
+
+    def _look_at_finality(self, deriver: Deriver) -> None:
+        """While derivation catches up: the L1 blocks that it remembers are soon replaced by later ones."""
+        if not self._asks_source and deriver.origin is not None and deriver.finality.due(deriver.origin.number):
+            self._finality_due.set()
+
+    async def _finalize(self, finalized: L1Ref | None) -> None:
+        deriver = self._deriver
+        if finalized is None or deriver is None:
             return
-        number = L1Number(found.l1.number)
-        try:
-            canonical = await self._retrying(lambda: self.l1.ref(number), f"find L1 block {number}")
-        except NotFound:
-            return  # L1 has changed since: its next heads will tell
-        if canonical.hash != found.l1.hash:
-            raise ResetError(
-                f"L1 reorg: derivation has read block {found.l1}, the final one is 0x{canonical.hash.hex()}"
-            )
-        await self._retrying(lambda: controller.finalize(found.safe), f"finalise L2 block {found.safe.id}")
+        found = deriver.finality.final_at(finalized.number)
+        if found is None or found.safe.number <= deriver.controller.heads.finalized.number:
+            return
+        for what, block in (("the source calls final", finalized.id), ("derivation has read", found.l1)):
+            number = L1Number(block.number)
+            try:
+                canonical = await self._l1_ref(number)
+            except NotFound:
+                return  # L1 has changed since: its next heads will tell
+            if canonical.hash != block.hash:
+                raise ResetError(f"L1 reorg: {what} block {block}, the canonical one is 0x{canonical.hash.hex()}")
+        if deriver is not self._deriver:
+            return  # derivation has begun anew meanwhile: maybe on another branch
+        moved = await self._retry(lambda: deriver.controller.finalize(found.safe), f"finalise L2 block {found.safe.id}")
+        if moved:
+            self._tell_heads()
 
-    async def _retrying(self, call: Callable[[], Awaitable[T]], what: str) -> T:
-        return await retrying(call, part="driver", what=what, policy=self.policy, emit=self.emit)
+    # --- small things
+
+    def _take(self, controller: EngineController) -> None:
+        controller.on_heads = lambda heads: self._unsafe.wake()
+        self._controller = controller
+        self._unsafe.wake()
+
+    def _on_l1_heads(self) -> None:
+        self._woken.set()
+        self._finality_due.set()
+
+    def _tell_heads(self) -> None:
+        heads = self.heads
+        derived = self.derived_l1.id if self.derived_l1 is not None else heads.local_safe.l1_origin
+        self.emit(
+            HeadsMoved(unsafe=heads.unsafe.id, safe=heads.safe.id, finalized=heads.finalized.id, derived_l1=derived)
+        )
+
+    async def _l1_ref(self, which: L1Number | Hash32) -> L1Ref:
+        name = f"0x{which.hex()}" if isinstance(which, bytes) else which
+        return await self._retry(lambda: self.l1.ref(which), f"find L1 block {name}")
+
+    async def _l2_block(self, which: Hash32 | L2Number | L2Label) -> Payload:
+        name = f"0x{which.hex()}" if isinstance(which, bytes) else which
+        return await self._retry(lambda: self.engine.block(which), f"read L2 block {name}")
+
+    async def _l1_genesis(self) -> BlockId:
+        """The first L1 block: from there on the rollup's genesis is safe, whatever came before it on L1."""
+        genesis = self.config.rollup.genesis.l1
+        if genesis.number == 0:
+            return genesis
+        try:
+            return (await self._l1_ref(L1Number(0))).id
+        except NotFound:
+            return genesis

@@ -1,23 +1,25 @@
-"""The one writer to the execution engine: keeps the node's heads and turns attributes into blocks.
+"""The one writer to the execution engine: keeps the node's heads and turns attributes and payloads into blocks.
 
-Spec: derivation.md, "Engine Queue"; "L1-consolidation: payload attributes matching".
+Derivation, unsafe payloads and finality ask it; one at a time has its turn, and a turn lasts until a block is part of
+the chain or is not. Spec: derivation.md, "Engine Queue"; "L1-consolidation: payload attributes matching".
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeAlias
+from typing import NoReturn, TypeAlias
 
 import attrs
+import trio
 
-from kroma_core.api import Building, ExecutionEngine, Gone, Inconsistent, Invalid, Sealed, Syncing
-from kroma_core.chain.base_fee import attribute_params_match
+from kroma_core.api import Building, ExecutionEngine, Gone, Inconsistent, Invalid, Sealed, Syncing, Valid
 from kroma_core.chain.config import ChainConfig
 from kroma_core.derive.l2_blocks import l2_ref
 from kroma_core.derive.steps import Derived
-from kroma_core.errors import CriticalError, NotFound, ResetError, TemporaryError
-from kroma_core.l2 import ForkchoiceState, Heads, Payload, PayloadAttributes
-from kroma_core.node.sync_start import SyncStart
+from kroma_core.errors import NotFound, ResetError, TemporaryError
+from kroma_core.l2 import ForkchoiceState, Heads, Payload
+from kroma_core.node.matching import check_built, mismatch
+from kroma_core.node.sync_start import SyncStart, current_heads
 from kroma_core.types import L2Number, L2Ref
 
 
@@ -43,46 +45,114 @@ Result: TypeAlias = Confirmed | Rejected
 
 @attrs.define
 class EngineController:
-    """All engine writes of the node. One caller at a time."""
+    """All engine writes of the node. Every method waits for its turn.
+
+    `heads` are what the node holds for true; the engine may lag behind them while an answer is awaited. All methods
+    raise `TemporaryError` when the engine is not ready, and `ResetError` when it has lost what the heads rest on or
+    calls them contradictory. Cancelled at any point they leave an engine that `restart` brings in order.
+    """
 
     engine: ExecutionEngine
     config: ChainConfig
     heads: Heads
     on_heads: Callable[[Heads], None] = lambda heads: None
+    backup_unsafe: L2Ref | None = None
+    """The unsafe head that derived blocks have replaced; it comes back if their span batch turns out to be invalid."""
+    _turn: trio.Lock = attrs.field(factory=trio.Lock, init=False)
+
+    @classmethod
+    async def resumed(cls, engine: ExecutionEngine, config: ChainConfig) -> EngineController:
+        """A controller whose heads are those that the engine keeps, whatever L1 says."""
+        start = await current_heads(engine.block, config)
+        return cls(engine, config, heads_of(start, config))
 
     @classmethod
     async def started(cls, engine: ExecutionEngine, config: ChainConfig, start: SyncStart) -> EngineController:
         """A controller whose heads are those found by the sync start, told to the engine."""
-        unsafe, safe, finalized = (l2_ref(block, config) for block in (start.unsafe, start.safe, start.finalized))
-        heads = Heads(
-            unsafe=unsafe, cross_unsafe=unsafe, local_safe=safe, pending_safe=safe, safe=safe, finalized=finalized
-        )
-        controller = cls(engine, config, heads)
-        await controller._apply(heads)
+        controller = cls(engine, config, heads_of(start, config))
+        await controller.restart(start, controller.heads)
         return controller
+
+    async def restart(self, start: SyncStart, before: Heads) -> None:
+        """Take the heads that the sync start found, and tell the engine. `before`: the heads as it began.
+
+        Where it left the unsafe head alone, blocks that were added to it meanwhile stay.
+        """
+        async with self._turn:
+            heads = heads_of(start, self.config)
+            unsafe = self.heads.unsafe
+            if start.keeps_unsafe and unsafe != before.unsafe and unsafe.number > heads.unsafe.number:
+                heads = attrs.evolve(heads, unsafe=unsafe, cross_unsafe=unsafe)
+            self.backup_unsafe = None
+            await self._tell(heads)
 
     async def include(self, derived: Derived) -> Result:
         """Make the derived attributes part of the safe chain: confirm the block that is there, or build it.
 
-        Raises `ResetError` when the attributes do not continue the pending safe head, `TemporaryError` when the engine
-        is not ready.
+        Raises `ResetError` also when the attributes do not continue the pending safe head, `CriticalError` when the
+        engine makes another block than it was asked for.
         """
-        parent = self.heads.pending_safe
-        if derived.parent.hash != parent.hash:
-            raise ResetError(f"attributes continue {derived.parent.id}, but the pending safe head is {parent.id}")
-        existing = await self._existing_child(parent)
-        if existing is not None and mismatch(derived.attributes, existing, parent, self.config) is None:
-            return await self._advance(existing, derived, consolidated=True)
-        return await self._build(derived, parent)
+        async with self._turn:
+            parent = self.heads.pending_safe
+            if derived.parent.hash != parent.hash:
+                raise ResetError(f"attributes continue {derived.parent.id}, but the pending safe head is {parent.id}")
+            existing = await self._existing_child(parent)
+            if existing is not None and mismatch(derived.attributes, existing, parent, self.config) is None:
+                return await self._advance(existing, derived, consolidated=True)
+            return await self._build(derived, parent)
 
-    async def give_back_pending(self) -> None:
-        """Return the pending safe head to the safe head: the rest of a span batch was dropped."""
-        await self._apply(attrs.evolve(self.heads, pending_safe=self.heads.local_safe))
+    async def drop_pending(self) -> None:
+        """The rest of a span batch was dropped: pending safe goes back to safe, and unsafe to what it replaced."""
+        async with self._turn:
+            heads = attrs.evolve(self.heads, pending_safe=self.heads.local_safe)
+            backup, self.backup_unsafe = self.backup_unsafe, None
+            if backup is not None and await self._has(backup):
+                heads = attrs.evolve(heads, unsafe=backup, cross_unsafe=backup)
+            await self._tell(heads)
 
-    async def finalize(self, ref: L2Ref) -> None:
-        """Raise the finalised head to a safe block."""
-        if ref.number > self.heads.finalized.number:
+    async def finalize(self, ref: L2Ref) -> bool:
+        """Raise the finalised head to a safe block; whether it moved."""
+        async with self._turn:
+            if not self.heads.finalized.number < ref.number <= self.heads.safe.number:
+                return False
             await self._apply(attrs.evolve(self.heads, finalized=ref))
+            return True
+
+    async def extend_unsafe(self, payload: Payload, ref: L2Ref) -> Valid | Invalid | Syncing | None:
+        """Put a block on the unsafe head; None where it does not belong there (any more)."""
+        async with self._turn:
+            if payload.parent_hash != self.heads.unsafe.hash:
+                return None
+            result = await self.engine.execute(payload)
+            if isinstance(result, Valid):
+                await self._apply(attrs.evolve(self.heads, unsafe=ref, cross_unsafe=ref))
+            elif isinstance(result, Syncing):
+                await self._expect(self.heads.unsafe, f"execute L2 block {payload.id}")
+            return result
+
+    async def offer(self, payload: Payload, ref: L2Ref) -> Valid | Invalid | Syncing:
+        """Show the engine a block far ahead, so that it fetches what lies between by itself.
+
+        `Valid` where it has done so: then it is the unsafe head. The other heads stay.
+        """
+        async with self._turn:
+            result = await self.engine.execute(payload)
+            if isinstance(result, Invalid):
+                return result
+            heads = attrs.evolve(self.heads, unsafe=ref, cross_unsafe=ref)
+            match await self.engine.set_heads(heads.forkchoice):
+                case Syncing():
+                    return Syncing()
+                case Inconsistent(reason=reason):
+                    return Invalid(reason=reason)
+                case _:
+                    self._note(heads)
+                    return Valid()
+
+    async def trust_unsafe(self) -> None:
+        """Take the unsafe head for safe and final: the engine has synced up to it by itself."""
+        async with self._turn:
+            await self._tell(Heads.all_at(self.heads.unsafe))
 
     async def _existing_child(self, parent: L2Ref) -> Payload | None:
         if self.heads.unsafe.number <= parent.number:
@@ -99,7 +169,7 @@ class EngineController:
             case Invalid(reason=reason):
                 return Rejected(reason=reason)
             case Syncing():
-                raise TemporaryError(f"build on L2 block {parent.id}: the engine is still syncing")
+                await self._not_ready(f"build on L2 block {parent.id}", parent)
             case Building() as building:
                 sealed = await self.engine.seal(building)
         match sealed:
@@ -108,51 +178,68 @@ class EngineController:
             case Gone():
                 raise TemporaryError(f"seal a block on {parent.id}: the engine has forgotten it")
             case Sealed(payload=payload):
+                check_built(payload, derived.attributes, parent, self.config)
                 result = await self.engine.execute(payload)
         if isinstance(result, Invalid):
             return Rejected(reason=result.reason)
         if isinstance(result, Syncing):
-            raise TemporaryError(f"execute L2 block {payload.id}: the engine is still syncing")
+            await self._not_ready(f"execute L2 block {payload.id}", parent)
         return await self._advance(payload, derived, consolidated=False)
 
     async def _advance(self, payload: Payload, derived: Derived, *, consolidated: bool) -> Confirmed:
         ref = l2_ref(payload, self.config)
         heads = attrs.evolve(self.heads, pending_safe=ref)
+        replaced = None
         if not consolidated:
+            replaced = self.heads.unsafe if self.heads.unsafe.number >= ref.number else None
             heads = attrs.evolve(heads, unsafe=ref, cross_unsafe=ref)
         if derived.concludes:
             heads = attrs.evolve(heads, local_safe=ref, safe=ref)
         await self._apply(heads)
+        self.backup_unsafe = replaced or self.backup_unsafe
+        if heads.unsafe == heads.safe == heads.pending_safe:
+            self.backup_unsafe = None
         return Confirmed(payload=payload, ref=ref, consolidated=consolidated)
 
     async def _apply(self, heads: Heads) -> None:
-        if heads.forkchoice != self.heads.forkchoice or heads is self.heads:
-            match await self.engine.set_heads(heads.forkchoice):
-                case Syncing():
-                    raise TemporaryError(f"set the head to L2 block {heads.unsafe.id}: the engine is still syncing")
-                case Inconsistent(reason=reason):
-                    raise CriticalError(f"set the heads to {heads.unsafe.id}, safe {heads.safe.id}: {reason}")
-                case _:
-                    pass
+        """Make these the heads, here and, where it makes a difference to it, in the engine."""
+        if heads.forkchoice != self.heads.forkchoice:
+            await self._tell(heads)
+        else:
+            self._note(heads)
+
+    async def _tell(self, heads: Heads) -> None:
+        """Make these the heads, in the engine first."""
+        match await self.engine.set_heads(heads.forkchoice):
+            case Syncing():
+                await self._not_ready(f"set the head to L2 block {heads.unsafe.id}", heads.unsafe)
+            case Inconsistent(reason=reason):
+                raise ResetError(f"set the heads to {heads.unsafe.id}, safe {heads.safe.id}: {reason}")
+            case _:
+                self._note(heads)
+
+    def _note(self, heads: Heads) -> None:
         self.heads = heads
         self.on_heads(heads)
 
+    async def _not_ready(self, attempt: str, needed: L2Ref) -> NoReturn:
+        """The engine says that it is syncing: it will be ready, unless it lacks what the attempt rests on."""
+        await self._expect(needed, attempt)
+        raise TemporaryError(f"{attempt}: the engine is still syncing")
 
-def mismatch(attributes: PayloadAttributes, block: Payload, parent: L2Ref, config: ChainConfig) -> str | None:
-    """The first field in which `block` is not what `attributes` on `parent` would give; None when it is."""
-    pairs = (
-        ("parentHash", parent.hash, block.parent_hash),
-        ("timestamp", attributes.timestamp, block.timestamp),
-        ("prevRandao", attributes.prev_randao, block.prev_randao),
-        ("suggestedFeeRecipient", attributes.fee_recipient, block.fee_recipient),
-        ("gasLimit", attributes.gas_limit, block.gas_limit),
-        ("withdrawals", attributes.withdrawals, block.withdrawals),
-        ("parentBeaconBlockRoot", attributes.parent_beacon_root, block.parent_beacon_root),
-        ("transactions", attributes.transactions, block.transactions),
-    )
-    for name, expected, got in pairs:
-        if expected != got:
-            return name
-    if not attribute_params_match(attributes, block.extra_data, config.rollup):
-        return "eip1559Params"
-    return None
+    async def _expect(self, needed: L2Ref, attempt: str) -> None:
+        if not await self._has(needed):
+            raise ResetError(f"{attempt}: the engine no longer has L2 block {needed.id}")
+
+    async def _has(self, block: L2Ref) -> bool:
+        try:
+            await self.engine.block(block.hash)
+        except NotFound:
+            return False
+        return True
+
+
+def heads_of(start: SyncStart, config: ChainConfig) -> Heads:
+    """The node's heads where a sync start has found the engine's."""
+    unsafe, safe, finalized = (l2_ref(block, config) for block in (start.unsafe, start.safe, start.finalized))
+    return Heads(unsafe=unsafe, cross_unsafe=unsafe, local_safe=safe, pending_safe=safe, safe=safe, finalized=finalized)

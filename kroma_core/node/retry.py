@@ -22,24 +22,44 @@ class RetryPolicy:
     longest: float = 30.0
     attempts: int | None = None
 
+    def delay(self, attempt: int) -> float:
+        """Seconds to wait after the failure of an attempt; the first is 1."""
+        return min(self.first * float(1 << min(attempt - 1, 16)), self.longest)
+
+    def is_last(self, attempt: int) -> bool:
+        """Whether no further attempt follows this one."""
+        return self.attempts is not None and attempt >= self.attempts
+
 
 IMPATIENT = RetryPolicy(first=0.01, longest=0.05, attempts=3)
 """For recordings: what they do not answer now they never will."""
+
+
+@attrs.frozen(kw_only=True)
+class Retrier:
+    """Tries again in the name of one part, and tells observers of it."""
+
+    part: str
+    policy: RetryPolicy
+    emit: Callable[[Event], None]
+
+    async def __call__(self, call: Callable[[], Awaitable[T]], what: str) -> T:
+        """Await `call()` until it does not raise `TemporaryError`; raises that when no attempt is left."""
+        return await retrying(call, part=self.part, what=what, policy=self.policy, emit=self.emit)
 
 
 async def retrying(
     call: Callable[[], Awaitable[T]], *, part: str, what: str, policy: RetryPolicy, emit: Callable[[Event], None]
 ) -> T:
     """Await `call()` until it does not raise `TemporaryError`; raises that when the policy's attempts are used up."""
-    delay = policy.first
     attempt = 1
     while True:
         try:
             return await call()
         except TemporaryError as error:
-            if policy.attempts is not None and attempt >= policy.attempts:
+            if policy.is_last(attempt):
                 raise
+            delay = policy.delay(attempt)
             emit(Retrying(part=part, what=what, error=str(error), attempt=attempt, delay=delay))
         await trio.sleep(delay)
         attempt += 1
-        delay = min(delay * 2, policy.longest)

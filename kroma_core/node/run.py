@@ -2,25 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
 
 import attrs
 import trio
 
-from kroma_core.api import DataSource, ExecutionEngine, L1Source
+from kroma_core.api import Clock, DataSource, ExecutionEngine, L1Source
 from kroma_core.chain.config import ChainConfig
 from kroma_core.events import Event, HeadsMoved
 from kroma_core.l2 import Heads
 from kroma_core.node.driver import Driver
+from kroma_core.node.profile import LogLevel
 from kroma_core.node.retry import RetryPolicy
+from kroma_core.node.safe_heads import SafeHeadLog, open_safe_heads
+from kroma_core.node.tasks import task_group
+from kroma_core.node.unsafe_sync import SyncMode
+from kroma_core.node.view import NodeView, Service
+
+SAFE_HEADS = "safe_heads.sqlite"
+"""The file of the safe-head log, in the data folder."""
 
 
 @attrs.define(kw_only=True)
 class Node:
-    """Follows L1 with the parts of a profile.
+    """Follows L1 with the parts of a profile, its services beside it.
 
     `policy` and `resets_without_progress` say how long to wait for parts that do not answer (see `Driver`); the head is
-    reached when the safe head has the number `stop_after`.
+    reached when the safe head has the number `stop_after`. `timeline`: the L1 source is a recorded one. Without
+    `derive` the engine is somebody else's to drive. Without `data_dir` nothing is kept. `on_service` is told what each
+    service reports when it has begun, in their order.
     """
 
     config: ChainConfig
@@ -31,21 +45,64 @@ class Node:
     policy: RetryPolicy
     resets_without_progress: int | None
     stop_after: int | None = None
+    name: str = "node"
+    data_dir: Path | None = None
+    clock: Clock = time.time
+    set_log_level: Callable[[LogLevel], None] = lambda level: None
+    timeline: bool = False
+    derive: bool = True
+    l1_confirmations: int = 0
+    sync_mode: SyncMode = SyncMode.CONSENSUS_LAYER
+    services: Sequence[Service] = ()
+    on_service: Callable[[Any], None] = lambda reported: None
 
     async def run(self) -> Heads | None:
         """Run to the end of the L1 source; the heads then reached, or None when there was no L1 head at all."""
-        with trio.CancelScope() as scope:
-            driver = Driver(
-                config=self.config,
-                l1=self.l1,
-                data=self.data,
-                engine=self.engine,
-                emit=self._stopping(scope),
-                policy=self.policy,
-                resets_without_progress=self.resets_without_progress,
-            )
-            await driver.follow()
+        async with self._safe_heads() as safe_heads:
+            with trio.CancelScope() as scope:
+                driver = Driver(
+                    config=self.config,
+                    l1=self.l1,
+                    data=self.data,
+                    engine=self.engine,
+                    emit=self._stopping(scope),
+                    policy=self.policy,
+                    resets_without_progress=self.resets_without_progress,
+                    safe_heads=safe_heads,
+                    l1_confirmations=self.l1_confirmations,
+                    sync_mode=self.sync_mode,
+                )
+                await self._run(driver)
         return driver.heads if driver.started else None
+
+    async def _run(self, driver: Driver) -> None:
+        view = NodeView(
+            name=self.name,
+            chain=self.config,
+            data_dir=self.data_dir or Path(),
+            l1=self.l1,
+            engine=self.engine,
+            driver=driver,
+            clock=self.clock,
+            emit=self.emit,
+            set_log_level=self.set_log_level,
+        )
+        async with task_group() as nursery:
+            for service in self.services:
+                self.on_service(await nursery.start(service, view))
+            if self.derive:
+                await driver.run(stepwise=self.timeline)
+            else:
+                await trio.sleep_forever()
+            nursery.cancel_scope.cancel()
+
+    @asynccontextmanager
+    async def _safe_heads(self) -> AsyncIterator[SafeHeadLog]:
+        if self.data_dir is None:
+            yield SafeHeadLog()
+            return
+        async with open_safe_heads(self.data_dir / SAFE_HEADS, self.emit) as log:
+            yield log
 
     def _stopping(self, scope: trio.CancelScope) -> Callable[[Event], None]:
         def emit(event: Event) -> None:

@@ -9,92 +9,164 @@ Spec: derivation.md, "Finding the Sync Starting Point".
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+from typing import TypeAlias
+
 import attrs
 
-from kroma_core.api import ExecutionEngine, L1Source
 from kroma_core.chain.config import ChainConfig
 from kroma_core.derive.l2_blocks import l2_ref
 from kroma_core.derive.pipeline import is_far_enough
 from kroma_core.errors import CriticalError, NotFound, ResetError
+from kroma_core.events import Event, Searching
 from kroma_core.l2 import L2Label, Payload
-from kroma_core.types import BlockId, L1Number, L1Ref, L2Ref
+from kroma_core.types import BlockId, Hash32, L1Number, L1Ref, L2Number, L2Ref
 
 MAX_REORG_SEQUENCING_WINDOWS = 5
 """A reorg of L1 that reaches further back than this many sequencing windows is refused."""
 
+UNFINALISED_SEQUENCING_WINDOWS = 14
+"""An engine whose chain is longer than this, with nothing in it safe, has fetched that chain by itself."""
+
+TOLD_EVERY = 1000
+"""Blocks after which a search tells how far it is."""
+
+ReadL1: TypeAlias = Callable[[L1Number | Hash32], Awaitable[L1Ref]]
+ReadL2: TypeAlias = Callable[[Hash32 | L2Number | L2Label], Awaitable[Payload]]
+
 
 @attrs.frozen(kw_only=True)
 class SyncStart:
-    """The L2 blocks that still hold: the highest plausible one, the one derivation goes on from, and the final one."""
+    """The L2 blocks that still hold: the highest plausible one, the one derivation goes on from, and the final one.
+
+    `keeps_unsafe`: the first is the engine's own unsafe head.
+    """
 
     unsafe: Payload
     safe: Payload
     finalized: Payload
+    keeps_unsafe: bool = True
 
 
-async def find_sync_start(config: ChainConfig, l1: L1Source, engine: ExecutionEngine) -> SyncStart:
-    """Find the heads that rest on the canonical L1 chain.
+async def current_heads(l2: ReadL2, config: ChainConfig) -> SyncStart:
+    """The engine's own heads. What it has never been told is genesis, or the finalised head."""
+    unsafe = await l2(L2Label.UNSAFE)
+    try:
+        finalized = await l2(L2Label.FINALIZED)
+    except NotFound:
+        finalized = await l2(config.rollup.genesis.l2.hash)
+    try:
+        safe = await l2(L2Label.SAFE)
+    except NotFound:
+        safe = finalized
+    return SyncStart(unsafe=unsafe, safe=safe, finalized=finalized)
 
-    Raises `CriticalError` when engine or L1 hold another chain, or when the reorg is deeper than
-    `MAX_REORG_SEQUENCING_WINDOWS` windows; `ResetError` when the L1 that is shown contradicts a finalised block.
+
+async def find_sync_start(config: ChainConfig, l1: ReadL1, l2: ReadL2, emit: Callable[[Event], None]) -> SyncStart:
+    """Find the heads that rest on the canonical L1 chain; observers are told when it takes long.
+
+    Bounded by the finalised block, and by a sequencing window below the safe one. Raises `CriticalError` when engine or
+    L1 hold another chain, or when the reorg is deeper than `MAX_REORG_SEQUENCING_WINDOWS` windows; `ResetError` when
+    the L1 that is shown contradicts a finalised block.
     """
-    unsafe = await engine.block(L2Label.UNSAFE)
-    safe_number = (await engine.block(L2Label.SAFE)).number
-    finalized = await engine.block(L2Label.FINALIZED)
-    first = await _walk_back(config, l1, engine, unsafe, safe_number, finalized)
+    heads = await current_heads(l2, config)
+    if _synced_by_itself(heads, config) or heads.unsafe.number < max(heads.safe.number, heads.finalized.number):
+        # Its chain was cut, or fetched, without our doing: what it has is where to go on, as op-node does.
+        return SyncStart(unsafe=heads.unsafe, safe=heads.unsafe, finalized=heads.unsafe)
+    walk = _Walk(config, l1, l2, emit, heads)
+    first = await walk.back_from(heads.safe.number)
     # op-node answers every reset with two of these walks, the second from the safe head that the first one found, so
     # that it goes back one epoch more. Where it begins decides with hostile data: a batch is judged by the safe head.
-    return await _walk_back(config, l1, engine, unsafe, first.safe.number, finalized)
+    return await walk.back_from(first.safe.number)
 
 
-async def _walk_back(
-    config: ChainConfig, l1: L1Source, engine: ExecutionEngine, unsafe: Payload, safe_number: int, finalized: Payload
-) -> SyncStart:
-    lookback = config.rollup.seq_window_size
-    first = l2_ref(unsafe, config)
-    block, ref = unsafe, first
-    l1_block: L1Ref | None = None
-    highest_canonical: L2Ref | None = None
-    best_unsafe: Payload | None = unsafe
-    while True:
-        canonical = await _canonical_at(l1, ref.l1_origin, l1_block)
-        l1_block = canonical if canonical is not None else l1_block
-        _check_identity(config, ref, finalized, canonical)
-        if best_unsafe is None:
-            best_unsafe = block
-            if ref.l1_origin.number + MAX_REORG_SEQUENCING_WINDOWS * lookback < first.l1_origin.number:
-                raise CriticalError(
-                    f"L1 reorg reaches back past L2 block {ref.id}, below the unsafe head {first.id} by more than "
-                    f"{MAX_REORG_SEQUENCING_WINDOWS} sequencing windows of {lookback} L1 blocks"
-                )
-        if canonical is None:
-            highest_canonical = None  # L1 has not come that far: nothing contradicts the block
-        elif canonical.hash == ref.l1_origin.hash:
-            highest_canonical = highest_canonical or ref
-        else:
-            best_unsafe, highest_canonical = None, None
-        if ref.number == finalized.number:
-            if canonical is not None and canonical.hash != ref.l1_origin.hash:
-                raise ResetError(
-                    f"L1 reorg below what is final: L2 block {ref.id} is finalised, its L1 origin is {ref.l1_origin}, "
-                    f"and L1 has 0x{canonical.hash.hex()} there"
-                )
-            return SyncStart(unsafe=best_unsafe or block, safe=block, finalized=finalized)
-        ready = (
-            ref.number <= safe_number
-            and highest_canonical is not None
-            and ref.l1_origin.number + lookback < highest_canonical.l1_origin.number
-            and ref.sequence_number == 0
-        )
-        parent = await engine.block(block.parent_hash)
-        parent_ref = l2_ref(parent, config)
-        _check_link(parent_ref, ref)
-        block, ref = parent, parent_ref
-        if ready:
-            return SyncStart(unsafe=best_unsafe or block, safe=block, finalized=finalized)
+def _synced_by_itself(heads: SyncStart, config: ChainConfig) -> bool:
+    genesis = config.rollup.genesis
+    if heads.finalized.number > genesis.l2.number or heads.safe.number > genesis.l2.number:
+        return False
+    origin = l2_ref(heads.unsafe, config).l1_origin.number
+    return origin > genesis.l1.number + UNFINALISED_SEQUENCING_WINDOWS * config.rollup.seq_window_size
 
 
-async def find_base(config: ChainConfig, engine: ExecutionEngine, safe: Payload) -> Payload:
+@attrs.frozen
+class _Walk:
+    """Walks back over the engine's chain, and over L1 beside it."""
+
+    config: ChainConfig
+    l1: ReadL1
+    l2: ReadL2
+    emit: Callable[[Event], None]
+    heads: SyncStart
+
+    async def back_from(self, safe_number: int) -> SyncStart:
+        """Find the heads, the safe head being at `safe_number` at most."""
+        config, finalized = self.config, self.heads.finalized
+        lookback = config.rollup.seq_window_size
+        block = self.heads.unsafe
+        ref = first = l2_ref(block, config)
+        l1_block: L1Ref | None = None
+        highest_canonical: L2Ref | None = None
+        best_unsafe: Payload | None = block
+        while True:
+            canonical = await self._canonical_at(ref.l1_origin, l1_block)
+            l1_block = canonical if canonical is not None else l1_block
+            _check_identity(config, ref, finalized, canonical)
+            if best_unsafe is None:
+                best_unsafe = block
+                if ref.l1_origin.number + MAX_REORG_SEQUENCING_WINDOWS * lookback < first.l1_origin.number:
+                    raise CriticalError(
+                        f"L1 reorg reaches back past L2 block {ref.id}, below the unsafe head {first.id} by more than "
+                        f"{MAX_REORG_SEQUENCING_WINDOWS} sequencing windows of {lookback} L1 blocks"
+                    )
+            if canonical is None:
+                highest_canonical = None  # L1 has not come that far: nothing contradicts the block
+            elif canonical.hash == ref.l1_origin.hash:
+                highest_canonical = highest_canonical or ref
+            else:
+                best_unsafe, highest_canonical = None, None
+            if ref.number == finalized.number:
+                if canonical is not None and canonical.hash != ref.l1_origin.hash:
+                    raise ResetError(
+                        f"L1 reorg below what is final: L2 block {ref.id} is finalised, its L1 origin is "
+                        f"{ref.l1_origin}, and L1 has 0x{canonical.hash.hex()} there"
+                    )
+                return self._found(best_unsafe or block, block)
+            ready = (
+                ref.number <= safe_number
+                and highest_canonical is not None
+                and ref.l1_origin.number + lookback < highest_canonical.l1_origin.number
+                and ref.sequence_number == 0
+            )
+            parent = await self.l2(block.parent_hash)
+            parent_ref = l2_ref(parent, config)
+            _check_link(parent_ref, ref)
+            block, ref = parent, parent_ref
+            self._tell(ref, first)
+            if ready:
+                return self._found(best_unsafe or block, block)
+
+    def _found(self, unsafe: Payload, safe: Payload) -> SyncStart:
+        keeps_unsafe = unsafe.hash == self.heads.unsafe.hash
+        return SyncStart(unsafe=unsafe, safe=safe, finalized=self.heads.finalized, keeps_unsafe=keeps_unsafe)
+
+    def _tell(self, ref: L2Ref, first: L2Ref) -> None:
+        if ref.number < first.number and (first.number - ref.number) % TOLD_EVERY == 0:
+            towards = self.heads.finalized.number
+            self.emit(Searching(part="driver", what="L2 blocks that rest on L1", at=ref.number, towards=towards))
+
+    async def _canonical_at(self, origin: BlockId, known: L1Ref | None) -> L1Ref | None:
+        """The canonical L1 block at the height of `origin`; None when L1 has not come that far (as far as we see)."""
+        if known is not None and known.hash == origin.hash:
+            return known
+        try:
+            if known is not None and known.parent_hash == origin.hash:
+                return await self.l1(origin.hash)
+            return await self.l1(L1Number(origin.number))
+        except NotFound:
+            return None
+
+
+async def find_base(config: ChainConfig, l2: ReadL2, safe: Payload) -> Payload:
     """The L2 block whose L1 origin is old enough to read every channel that may hold the successor of `safe`.
 
     Spec: derivation.md, "Resetting Channel Buffering".
@@ -102,20 +174,8 @@ async def find_base(config: ChainConfig, engine: ExecutionEngine, safe: Payload)
     safe_ref = l2_ref(safe, config)
     block = safe
     while not is_far_enough(l2_ref(block, config), safe_ref, config):
-        block = await engine.block(block.parent_hash)
+        block = await l2(block.parent_hash)
     return block
-
-
-async def _canonical_at(l1: L1Source, origin: BlockId, known: L1Ref | None) -> L1Ref | None:
-    """The canonical L1 block at the height of `origin`; None when L1 has not come that far (as far as we see)."""
-    if known is not None and known.hash == origin.hash:
-        return known
-    try:
-        if known is not None and known.parent_hash == origin.hash:
-            return await l1.ref(origin.hash)
-        return await l1.ref(L1Number(origin.number))
-    except NotFound:
-        return None
 
 
 def _check_identity(config: ChainConfig, ref: L2Ref, finalized: Payload, canonical: L1Ref | None) -> None:

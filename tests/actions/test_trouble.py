@@ -178,6 +178,26 @@ class TestResets:
         missing = f"L1 block {head.number + 1} is missing, and the L1 head is {world.l1.tip.id}"
         assert verifier.resets[0] == f"{missing}: no such block"
 
+    async def test_heads_that_the_engine_calls_inconsistent_once_are_found_anew(self) -> None:
+        world = await batched_world()
+        engine = Stumbling(new_engine(world.config))
+        verifier = world.verifier(engine)
+        world.l1.reorg(1)
+        await verifier.sync()
+        engine.instead("set_heads", Inconsistent(reason="the safe block is no ancestor"))
+        world.l1.mine([world.batch(*world.sequencer.blocks)])
+        assert (await verifier.sync()).hash == head_of(world)
+        (reason,) = verifier.resets
+        assert reason.startswith("set the heads to 1 (0x")
+        assert reason.endswith(": the safe block is no ancestor")
+
+    async def test_heads_that_the_engine_always_calls_inconsistent_end_a_replay(self) -> None:
+        world = await batched_world()
+        engine = Stumbling(new_engine(world.config))
+        engine.instead("set_heads", Inconsistent(reason="the safe block is no ancestor"), times=100)
+        with pytest.raises(CriticalError, match=r"derivation cannot go on: set the heads to 0 .* is no ancestor"):
+            await world.verifier(engine, resets_without_progress=3).sync()
+
     async def test_blocks_that_come_again_after_a_reset_are_no_progress(self) -> None:
         """A blob is missing late in the chain: what was derived before it is confirmed after each reset."""
         world = await batched_world(blobs=True)
@@ -246,17 +266,6 @@ class TestCriticalErrors:
         engine.instead("build", Invalid(reason="I do not like it"))
         with pytest.raises(CriticalError, match=r"block on 0 \(0x.*holds deposits alone: I do not like it"):
             await world.verifier(engine).sync()
-
-    async def test_heads_that_the_engine_calls_inconsistent_stop_the_node(self) -> None:
-        world = await batched_world()
-        engine = Stumbling(new_engine(world.config))
-        verifier = world.verifier(engine)
-        world.l1.reorg(1)
-        await verifier.sync()
-        engine.instead("set_heads", Inconsistent(reason="the safe block is no ancestor"))
-        world.l1.mine([world.batch(*world.sequencer.blocks)])
-        with pytest.raises(CriticalError, match=r"set the heads to 1 .*: the safe block is no ancestor"):
-            await verifier.sync()
 
     async def test_an_engine_of_another_chain_is_refused(self) -> None:
         world, other = World.at(Fork.ECOTONE), World.at(Fork.JOVIAN)

@@ -1,0 +1,32 @@
+"""Tasks side by side whose failure is the error that one of them raised, not a group of one."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+
+import trio
+
+
+@asynccontextmanager
+async def task_group() -> AsyncIterator[trio.Nursery]:
+    """A nursery. Where tasks fail, the first error is raised as it is; the others are told in notes of it."""
+    try:
+        async with trio.open_nursery() as nursery:
+            yield nursery
+    except BaseExceptionGroup as group:
+        errors = [error for error in _leaves(group) if not isinstance(error, trio.Cancelled)]
+        if not errors:
+            raise
+        first, *others = errors
+        for other in others:
+            first.add_note(f"and beside it: {type(other).__name__}: {other}")
+        raise first  # noqa: B904  # the group says nothing that the error does not
+
+
+def _leaves(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]:
+    for error in group.exceptions:
+        if isinstance(error, BaseExceptionGroup):
+            yield from _leaves(error)
+        else:
+            yield error
