@@ -111,7 +111,7 @@ def plan_replay(
     """The plan that derives and executes a recording with the parts of a profile, or with those that fit.
 
     The chain, L1 and blobs are the recording's; every setting of type `RecordingFile` is set to it. Where the profile
-    names no engine, one that executes is taken; `without_execution`, and in the ZK-trie era, which no engine executes,
+    names no engine, one that executes and needs no settings is taken; `without_execution`, and in the ZK-trie era, which no engine executes,
     one that plays recordings. Where it names no data sources, all that are installed are.
     """
     if not recording.is_file():
@@ -130,7 +130,7 @@ def plan_replay(
         fitting = [
             found
             for found in registry.of_role(Role.ENGINE)
-            if (_plays(found) if plays else Capability.EXECUTES in found.offer.capabilities)
+            if (_plays(found) if plays else Capability.EXECUTES in found.offer.capabilities and not _mandatory(found))
         ]
         which = "that plays recordings" if plays else "that executes blocks"
         parts[Role.ENGINE] = _only(Role.ENGINE, fitting, registry, which, problems)
