@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import os
 import sys
@@ -14,7 +15,8 @@ from kroma_core.cli.event_log import EventLog
 from kroma_core.cli.stopping import run_until_signal
 from kroma_core.l2 import Heads
 from kroma_core.node.assemble import assemble, assemble_engine
-from kroma_core.node.authrpc.alone import serve_engine
+from kroma_core.node.authrpc.serve import serve_authrpc
+from kroma_core.node.engine_node import EngineNode
 from kroma_core.node.plan import Plan, plan_profile
 from kroma_core.node.registry import discover
 from kroma_core.node.replay import FRUITLESS_RESETS
@@ -51,7 +53,15 @@ async def run_plan(plan: Plan) -> Heads | None:
     log = EventLog(level=plan.node.log_level, format=plan.node.log_format)
     if not plan.node.derive:
         async with assemble_engine(plan, observers={"log": log}) as alone:
-            await serve_engine(plan, alone)
+            table = plan.servers.authrpc
+            await EngineNode(
+                name=plan.name,
+                config=plan.chain,
+                engine=alone.engine,
+                emit=alone.emit,
+                data_dir=plan.data_dir,
+                services=[functools.partial(serve_authrpc, table)] if table is not None else [],
+            ).run()
         return None
     recorded = any(Capability.TIMELINE in part.installed.offer.capabilities for part in plan.of_role(Role.L1))
     async with assemble(plan, observers={"log": log}) as parts:
@@ -64,6 +74,12 @@ async def run_plan(plan: Plan) -> Heads | None:
             policy=IMPATIENT if recorded else RetryPolicy(),
             resets_without_progress=FRUITLESS_RESETS if recorded else None,
             stop_after=plan.node.stop_after,
+            name=plan.name,
+            data_dir=plan.data_dir,
+            set_log_level=log.set_level,
+            timeline=recorded,
+            l1_confirmations=plan.node.l1_confirmations,
+            sync_mode=plan.node.sync_mode,
         )
         return await node.run()
 

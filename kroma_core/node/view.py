@@ -18,26 +18,40 @@ from kroma_core.node.safe_heads import SafeHeadLog
 
 
 @attrs.frozen(kw_only=True)
-class NodeView:
-    """A node in the hands of its services.
+class EngineView:
+    """What every node has, also one that does not derive, in the hands of its services.
 
-    `name` is the profile's. `data_dir` is the node's folder. `driver` tells the status and takes unsafe blocks; the
-    engine may be read, and is written to by the driver alone. `set_log_level` takes effect at once.
+    `name` is the profile's. `data_dir` is the node's folder. `set_log_level` takes effect at once.
     """
 
     name: str
     chain: ChainConfig
     data_dir: Path
-    l1: L1Source
     engine: ExecutionEngine
-    driver: Driver
     clock: Clock
     emit: Callable[[Event], None]
     set_log_level: Callable[[LogLevel], None]
 
+
+@attrs.frozen(kw_only=True)
+class NodeView(EngineView):
+    """A node that derives. The engine may be read, and is written to by the driver alone.
+
+    `driver` tells the status and takes unsafe blocks.
+    """
+
+    l1: L1Source
+    driver: Driver
+
     @property
     def safe_heads(self) -> SafeHeadLog:
         return self.driver.safe_heads
+
+
+class EngineService(Protocol):
+    """A `Service` that needs no more than an engine."""
+
+    async def __call__(self, view: EngineView, *, task_status: trio.TaskStatus[Any]) -> None: ...
 
 
 class Service(Protocol):

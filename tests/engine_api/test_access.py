@@ -16,10 +16,10 @@ from kroma_core.errors import ConfigError, CriticalError
 from kroma_core.events import RequestServed
 from kroma_core.jsonrpc.client import open_client
 from kroma_core.jsonrpc.jwt import JwtSecret
-from kroma_core.node.authrpc.serve import EngineView, serve_authrpc
+from kroma_core.node.authrpc.serve import serve_authrpc
 from kroma_core.node.authrpc.writes import Writes
 from kroma_core.node.profile import AuthRpcTable
-from tests.engine_api.worlds import World, opened_engine, recorded, run
+from tests.engine_api.worlds import World, opened_engine, recorded, run, view_of
 
 REQUEST = {"jsonrpc": "2.0", "id": 1, "method": "engine_exchangeCapabilities", "params": [[]]}
 
@@ -96,7 +96,7 @@ def test_observers_are_told_of_calls(tmp_path: Path) -> None:
 
 def test_a_port_in_use_is_told_with_its_table(tmp_path: Path) -> None:
     async def body(world: World) -> None:
-        view = EngineView(engine=world.engine, chain=world.chain, data_dir=tmp_path, emit=lambda event: None)
+        view = view_of(world.engine, world.chain, tmp_path)
         with pytest.raises(ConfigError, match=r"\[authrpc\] port: cannot listen on 127.0.0.1"):
             await serve_authrpc(AuthRpcTable(port=Port(world.address[1])), view)
 
@@ -161,7 +161,7 @@ def test_an_engine_that_is_broken_ends_the_port(tmp_path: Path) -> None:
 
             engine.block = broken  # type: ignore[method-assign]
             secret = JwtSecret.read_or_make(tmp_path / "jwt.txt")
-            view = EngineView(engine=engine, chain=chain, data_dir=tmp_path, emit=lambda event: None)
+            view = view_of(engine, chain, tmp_path)
             async with trio.open_nursery() as nursery:
                 address = await nursery.start(serve_authrpc, AuthRpcTable(port=Port(0)), view)
                 zero = "0x" + bytes(32).hex()

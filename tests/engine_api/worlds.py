@@ -23,10 +23,11 @@ from kroma_core.jsonrpc.errors import RpcError
 from kroma_core.jsonrpc.jwt import JwtSecret
 from kroma_core.jsonrpc.server import Address
 from kroma_core.l2 import Payload
-from kroma_core.node.authrpc.serve import EngineView, serve_authrpc
+from kroma_core.node.authrpc.serve import serve_authrpc
 from kroma_core.node.profile import AuthRpcTable
 from kroma_core.node.registry import discover
 from kroma_core.node.settings import SettingsReader
+from kroma_core.node.view import EngineView
 from kroma_core.recording import ExpectedBlock, open_recording
 from tests.vectors.unit_files import OWN_VECTORS
 
@@ -132,6 +133,20 @@ async def opened_engine(chain: ChainConfig, folder: Path) -> AsyncIterator[Execu
         yield engine
 
 
+def view_of(
+    engine: ExecutionEngine, chain: ChainConfig, folder: Path, emit: Callable[[Event], None] = lambda event: None
+) -> EngineView:
+    return EngineView(
+        name="test",
+        chain=chain,
+        data_dir=folder,
+        engine=engine,
+        clock=time.time,
+        emit=emit,
+        set_log_level=lambda level: None,
+    )
+
+
 def run(name: str, folder: Path, body: Callable[[World], Awaitable[None]]) -> None:
     """Run `body` on a world of its own."""
     chain, blocks = recorded(name)
@@ -145,7 +160,7 @@ def run(name: str, folder: Path, body: Callable[[World], Awaitable[None]]) -> No
         table = AuthRpcTable(port=Port(0), jwt_secret=folder / "jwt.txt")
         with trio.fail_after(120):
             async with opened_engine(chain, folder) as engine, trio.open_nursery() as nursery:
-                view = EngineView(engine=engine, chain=chain, data_dir=folder, emit=events.append)
+                view = view_of(engine, chain, folder, events.append)
                 address = await nursery.start(serve_authrpc, table, view)
                 url = f"http://{address[0]}:{address[1]}"
                 async with open_client(url, part="test", headers=headers, timeout=60) as client:

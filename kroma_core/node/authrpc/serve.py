@@ -5,18 +5,11 @@ Spec: execution-apis, engine/authentication.md.
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Mapping
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Final
 
-import attrs
 import trio
 
-from kroma_core.api import Clock, ExecutionEngine
-from kroma_core.chain.config import ChainConfig
-from kroma_core.events import Event
-from kroma_core.jsonrpc.background import BackgroundTasks
 from kroma_core.jsonrpc.jwt import JwtSecret, TokenRefused
 from kroma_core.jsonrpc.limits import MIB, Limits
 from kroma_core.jsonrpc.methods import Methods
@@ -25,22 +18,12 @@ from kroma_core.node.authrpc.engine_api import EngineApi
 from kroma_core.node.authrpc.inquiries import Inquiries
 from kroma_core.node.authrpc.writes import Writes
 from kroma_core.node.profile import AuthRpcTable
+from kroma_core.node.tasks import task_group
+from kroma_core.node.view import EngineView
 
 TABLE: Final = "authrpc"
 LIMITS: Final = Limits(body=64 * MIB, response=64 * MIB, request_seconds=300)
 """A payload may have 10 MB and more, in hexadecimal; a block may take long, and its caller gives up by itself."""
-
-
-@attrs.frozen(kw_only=True)
-class EngineView:
-    """What the port needs to know of the node. `methods` are read-only ones that it answers besides `engine_`."""
-
-    engine: ExecutionEngine
-    chain: ChainConfig
-    data_dir: Path
-    emit: Callable[[Event], None]
-    methods: Methods = attrs.field(factory=Methods)
-    clock: Clock = time.time
 
 
 async def serve_authrpc(
@@ -52,7 +35,7 @@ async def serve_authrpc(
     """
     secret = JwtSecret.read_or_make(table.jwt_secret or view.data_dir / "jwt.txt")
     writes = Writes()
-    methods = view.methods
+    methods = Methods()
     EngineApi(view.engine, view.chain.rollup, writes).add_to(methods)
     Inquiries(view.engine, methods).add_to(methods)
 
@@ -66,6 +49,6 @@ async def serve_authrpc(
     server = HttpServer(
         table=TABLE, methods=methods, websocket=True, authorise=authorise, limits=LIMITS, emit=view.emit
     )
-    async with BackgroundTasks() as nursery:
+    async with task_group() as nursery:
         nursery.start_soon(writes.run)
         await serve_http(server, host=table.host, port=table.port, task_status=task_status)
