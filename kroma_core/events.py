@@ -206,6 +206,14 @@ class StoreSetAside:
 
 
 @attrs.frozen(kw_only=True)
+class Warned:
+    """A part was told to work in a way that is not safe, or finds itself in a state that an operator should know of."""
+
+    part: str
+    warning: str
+
+
+@attrs.frozen(kw_only=True)
 class PartDetached:
     """A part that the node can do without failed and is no longer asked."""
 
@@ -229,5 +237,6 @@ Event: TypeAlias = (
     | SourceDistrusted
     | Searching
     | StoreSetAside
+    | Warned
     | PartDetached
 )

@@ -25,6 +25,7 @@ from kroma_core.events import (
     SourceDistrusted,
     StoreSetAside,
     Verdict,
+    Warned,
 )
 from kroma_core.node.profile import LogFormat, LogLevel
 
@@ -60,7 +61,7 @@ def level_of(event: Event) -> LogLevel:
     match event:
         case PartDetached():
             return LogLevel.ERROR
-        case Retrying() | SourceDistrusted() | L1Reorganised() | StoreSetAside():
+        case Retrying() | SourceDistrusted() | L1Reorganised() | StoreSetAside() | Warned():
             return LogLevel.WARNING
         case HeadsMoved() | PipelineReset() | Searching():
             return LogLevel.INFO
@@ -88,6 +89,10 @@ class EventLog:
     out: TextIO = attrs.field(factory=lambda: sys.stderr)
     clock: Clock = time.time
     _repeats: dict[Hashable, _Repeats] = attrs.field(factory=dict, init=False)
+
+    def set_level(self, level: LogLevel) -> None:
+        """Write events from another level on."""
+        self.level = level
 
     def on_event(self, event: Event) -> None:
         level = level_of(event)

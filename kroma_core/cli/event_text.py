@@ -27,6 +27,7 @@ from kroma_core.events import (
     StoreSetAside,
     UnsafePayload,
     Verdict,
+    Warned,
 )
 from kroma_core.types import BlockId
 
@@ -88,6 +89,8 @@ def sentence(event: Event) -> str:
             return f"{event.part}: {event.what}: at block {event.at}, at the latest until {event.towards}"
         case StoreSetAside():
             return f"{event.store} begun anew: {event.reason}; the old file is {event.path}"
+        case Warned():
+            return f"{event.part}: {event.warning}"
         case PartDetached():
             return f"{event.part} failed and is no longer told: {event.error}"
 

@@ -48,6 +48,11 @@ def header_from_json(block: JsonObject) -> Header:
     )
 
 
+def transaction_type(found: JsonObject) -> int:
+    """The type of a transaction; one without is legacy. Raises `DecodeError`."""
+    return _number(found, "type") if "type" in found else LEGACY
+
+
 def transactions_from_json(block: JsonObject) -> tuple[bytes, ...]:
     """Consensus encodings of the transactions of a block that was asked for in full. Raises `DecodeError`."""
     return tuple([transaction_from_json(item) for item in _list(block, "transactions")])
@@ -60,7 +65,7 @@ def transaction_from_json(found: JsonObject) -> bytes:
     """
     if not isinstance(found, Mapping):
         raise DecodeError(f"transaction: expected an object, got {type(found).__name__}")
-    kind = _number(found, "type") if "type" in found else LEGACY
+    kind = transaction_type(found)
     if kind == DEPOSIT:
         return _deposit(found)
     fields = _FIELDS.get(kind)
@@ -206,3 +211,6 @@ _FIELDS: Mapping[int, tuple[_Field, ...]] = {
     SET_CODE: (*_BEGIN, *_FEES, *_CALL, _access_list, _authorizations, _parity, *_SIGNATURE),
 }
 """What a signed transaction's list holds, by type."""
+
+JSON_TRANSACTION_TYPES = frozenset(_FIELDS) | {DEPOSIT}
+"""The types that `transaction_from_json` knows."""
