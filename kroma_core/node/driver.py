@@ -27,11 +27,12 @@ from kroma_core.l2 import Heads, L2Label, Payload
 from kroma_core.node.deriver import Deriver, OnDerived
 from kroma_core.node.engine_controller import EngineController
 from kroma_core.node.l1_heads import L1HeadTracker
+from kroma_core.node.profile import SyncMode
 from kroma_core.node.retry import Retrier, RetryPolicy
 from kroma_core.node.safe_heads import SafeHeadLog
 from kroma_core.node.sync_start import find_base, find_sync_start
 from kroma_core.node.tasks import task_group
-from kroma_core.node.unsafe_sync import SyncMode, UnsafeSync
+from kroma_core.node.unsafe_sync import UnsafeSync
 from kroma_core.status import SyncStatus
 from kroma_core.types import BlockId, Hash32, L1Number, L1Ref, L2Number
 
@@ -85,7 +86,6 @@ class Driver:
             config=self.config,
             emit=self.emit,
             policy=self.policy,
-            mode=self.sync_mode,
             controller=lambda: self._controller,
             request_reset=self.request_reset,
             on_inserted=self._tell_heads,

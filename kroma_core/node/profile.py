@@ -38,6 +38,15 @@ class LogLevel(enum.StrEnum):
     ERROR = "error"
 
 
+class SyncMode(enum.StrEnum):
+    """How a node that is far behind comes to the tip of the L2 chain."""
+
+    CONSENSUS_LAYER = "consensus-layer"
+    """It derives everything from L1."""
+    EXECUTION_LAYER = "execution-layer"
+    """It shows the engine an unsafe block, and the engine fetches the chain below that by itself."""
+
+
 class LogFormat(enum.StrEnum):
     TEXT = "text"
     LOGFMT = "logfmt"
@@ -52,6 +61,8 @@ class RpcTable:
     """The address to listen on."""
     port: Port = Port(9545)
     """HTTP port; also `/healthz`, `/livez` and `/readyz`."""
+    hosts: tuple[str, ...] = ("localhost",)
+    """Names under which clients may address the port; addresses always may, `*` allows every name."""
     admin: bool = False
     """Serve `admin_` methods, which can stop and mislead the node."""
 
@@ -66,6 +77,8 @@ class EthTable:
     """HTTP port."""
     ws_port: Port = Port(8546)
     """WebSocket port, for subscriptions."""
+    hosts: tuple[str, ...] = ("localhost",)
+    """Names under which clients may address the port; addresses always may, `*` allows every name."""
 
 
 @attrs.frozen(kw_only=True)
@@ -76,6 +89,8 @@ class AuthRpcTable:
     """The address to listen on."""
     port: Port = Port(8551)
     """HTTP port."""
+    hosts: tuple[str, ...] = ("localhost",)
+    """Names under which clients may address the port; addresses always may, `*` allows every name."""
     jwt_secret: Path | None = None
     """File with 32 bytes in hex; made, readable by its owner alone, where missing. Default: in the data folder."""
 
@@ -114,6 +129,10 @@ class NodeTable:
     """Derive the chain from L1; `false`: open the engine alone and serve it, for another rollup node to drive."""
     data_dir: Path | None = None
     """Where the node and its parts keep what they store; default: `data/<profile's name>` beside the profile."""
+    sync_mode: SyncMode = SyncMode.CONSENSUS_LAYER
+    """`consensus-layer`: derive everything from L1; `execution-layer`: let the engine fetch the chain first."""
+    l1_confirmations: int = attrs.field(default=0)
+    """L1 blocks below the L1 head that derivation leaves alone."""
     log_level: LogLevel = LogLevel.INFO
     """The least important events that are logged."""
     log_format: LogFormat = LogFormat.TEXT
@@ -122,9 +141,10 @@ class NodeTable:
     """Stop once the safe head has this L2 number."""
 
     @stop_after.validator
-    def _not_negative(self, _: Any, value: int | None) -> None:
+    @l1_confirmations.validator
+    def _not_negative(self, field: attrs.Attribute[int | None], value: int | None) -> None:
         if value is not None and value < 0:
-            raise ValueError(f"stop_after: expected a block number, got {value}")
+            raise ValueError(f"{field.name}: expected a number of blocks from 0 on, got {value}")
 
 
 @attrs.frozen(kw_only=True)

@@ -16,11 +16,10 @@ from kroma_core.chain.config import ChainConfig
 from kroma_core.events import Event, HeadsMoved
 from kroma_core.l2 import Heads
 from kroma_core.node.driver import Driver
-from kroma_core.node.profile import LogLevel
+from kroma_core.node.profile import LogLevel, SyncMode
 from kroma_core.node.retry import RetryPolicy
 from kroma_core.node.safe_heads import SafeHeadLog, open_safe_heads
 from kroma_core.node.tasks import task_group
-from kroma_core.node.unsafe_sync import SyncMode
 from kroma_core.node.view import NodeView, Service
 
 SAFE_HEADS = "safe_heads.sqlite"
@@ -33,8 +32,7 @@ class Node:
 
     `policy` and `resets_without_progress` say how long to wait for parts that do not answer (see `Driver`); the head is
     reached when the safe head has the number `stop_after`. `timeline`: the L1 source is a recorded one. Without
-    `derive` the engine is somebody else's to drive. Without `data_dir` nothing is kept. `on_service` is told what each
-    service reports when it has begun, in their order.
+    `data_dir` nothing is kept. `on_service` is told what each service reports when it has begun, in their order.
     """
 
     config: ChainConfig
@@ -50,7 +48,6 @@ class Node:
     clock: Clock = time.time
     set_log_level: Callable[[LogLevel], None] = lambda level: None
     timeline: bool = False
-    derive: bool = True
     l1_confirmations: int = 0
     sync_mode: SyncMode = SyncMode.CONSENSUS_LAYER
     services: Sequence[Service] = ()
@@ -90,10 +87,7 @@ class Node:
         async with task_group() as nursery:
             for service in self.services:
                 self.on_service(await nursery.start(service, view))
-            if self.derive:
-                await driver.run(stepwise=self.timeline)
-            else:
-                await trio.sleep_forever()
+            await driver.run(stepwise=self.timeline)
             nursery.cancel_scope.cancel()
 
     @asynccontextmanager

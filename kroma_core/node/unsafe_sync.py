@@ -6,7 +6,6 @@ still. Spec: rollup-node.md, "Unsafe sync"; exec-engine.md, "Sync".
 
 from __future__ import annotations
 
-import enum
 from collections.abc import Callable
 
 import attrs
@@ -25,15 +24,6 @@ from kroma_core.node.unsafe_queue import MAX_BYTES, Outcome, UnsafeQueue, Waitin
 from kroma_core.types import L2Ref, Timestamp
 
 
-class SyncMode(enum.StrEnum):
-    """How a node that is far behind comes to the tip of the L2 chain."""
-
-    CONSENSUS_LAYER = "consensus-layer"
-    """It derives everything from L1."""
-    EXECUTION_LAYER = "execution-layer"
-    """It shows the engine an unsafe block, and the engine fetches the chain below it by itself."""
-
-
 @attrs.define(kw_only=True)
 class UnsafeSync:
     """The queue of unsafe blocks, and what empties it.
@@ -45,7 +35,6 @@ class UnsafeSync:
     config: ChainConfig
     emit: Callable[[Event], None]
     policy: RetryPolicy
-    mode: SyncMode = SyncMode.CONSENSUS_LAYER
     controller: Callable[[], EngineController | None]
     request_reset: Callable[[str], None]
     on_inserted: Callable[[], None] = lambda: None

@@ -81,7 +81,7 @@ def test_every_problem_is_found_at_once(tmp_path: Path) -> None:
 
 def test_a_negative_stop_is_refused(tmp_path: Path) -> None:
     _, [problem] = read(tmp_path, "[node]\nstop_after = -1")
-    assert problem == "p.toml: [node] stop_after: expected a block number, got -1"
+    assert problem == "p.toml: [node] stop_after: expected a number of blocks from 0 on, got -1"
 
 
 def test_one_of_a_kind_is_not_a_list(tmp_path: Path) -> None:
