@@ -112,9 +112,13 @@ class NodeMetrics:
         )
         self._detached = self._own_counter("parts_detached", "Parts that failed and are no longer asked", ["part"])
 
-    def attach(self, status: Callable[[], SyncStatus]) -> None:
-        """The node has started: its heads are read from `status` from now on."""
+    def attach(self, status: Callable[[], SyncStatus], *, l1_confirmations: int = 0) -> None:
+        """The node has started: its heads are read from `status` from now on.
+
+        It reads L1 blocks that have so many `l1_confirmations`.
+        """
         self._refs.status = status
+        self._idle.set_function(lambda: _is_idle(status(), l1_confirmations))
         self._up.set(1)
 
     def page(self) -> bytes:
@@ -136,7 +140,6 @@ class NodeMetrics:
                 self._refs.see("l2_safe", event.safe)
                 self._refs.see("l2_finalized", event.finalized)
             case L1Traversed(block=block):
-                self._idle.set(0)
                 self._refs.see("l1_derived", block.id)
             case L1HeadsChanged(heads=heads):
                 for name, ref in (("head", heads.unsafe), ("safe", heads.safe), ("finalized", heads.finalized)):
@@ -168,10 +171,6 @@ class NodeMetrics:
                 self._detached.labels(event.part).inc()
             case _:
                 pass
-
-    def idle(self, *, idle: bool) -> None:
-        """Whether derivation waits for L1."""
-        self._idle.set(idle)
 
     def _verdict(self, verdict: Verdict) -> None:
         self._verdicts.labels(verdict.subject.value, verdict.outcome.value, verdict.reason.name.lower()).inc()
@@ -207,6 +206,11 @@ class NodeMetrics:
 
     def _seconds(self, name: str, text: str, labels: Iterable[str]) -> Histogram:
         return Histogram(f"{OP_NODE}_{name}", text, tuple(labels), buckets=_REQUEST_SECONDS, registry=self.registry)
+
+
+def _is_idle(status: SyncStatus, l1_confirmations: int) -> bool:
+    current, head = status.current_l1, status.head_l1
+    return current is not None and head is not None and current.number >= head.number - l1_confirmations
 
 
 def _error(outcome: str) -> str:

@@ -185,6 +185,18 @@ def test_the_latency_of_a_head_is_that_of_its_first_sight() -> None:
     assert figures(metrics)["op_node_default_refs_latency", ("l1", "l1_head")] == 1009 - 5000
 
 
+@pytest.mark.parametrize(
+    ("derived", "confirmations", "expected"), [(9, 0, 1), (8, 0, 0), (8, 1, 1), (6, 1, 0), (None, 0, 0)]
+)
+def test_derivation_is_idle_once_it_has_read_all_of_l1_that_it_may(
+    derived: int | None, confirmations: int, expected: int
+) -> None:
+    current = None if derived is None else l1_ref(derived)
+    metrics = NodeMetrics(version="1.2.3", clock=lambda: 5000.0)
+    metrics.attach(lambda: SyncStatus(head_l1=l1_ref(9), current_l1=current), l1_confirmations=confirmations)
+    assert figures(metrics)["op_node_default_derivation_idle", ()] == expected
+
+
 def test_a_node_is_up_once_it_has_heads_to_tell() -> None:
     metrics = NodeMetrics(version="1.2.3", clock=lambda: 5000.0)
     assert figures(metrics)["op_node_default_up", ()] == 0
