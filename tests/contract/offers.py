@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from kroma_core.api import PluginContext, Role
+from kroma_core.api import Clock, PluginContext, Role
 from kroma_core.chain.config import ChainConfig
 from kroma_core.forks import Fork
 from kroma_core.node.registry import discover
@@ -22,12 +22,19 @@ from kroma_core.testing.scripted_rollup import all_forks_until, rollup_on
 
 @asynccontextmanager
 async def opened(
-    role: Role, kind: str, chain: ChainConfig, folder: Path, settings: dict[str, Any], **required: Any
+    role: Role,
+    kind: str,
+    chain: ChainConfig,
+    folder: Path,
+    settings: dict[str, Any],
+    *,
+    clock: Clock = lambda: 0.0,
+    **required: Any,
 ) -> AsyncIterator[Any]:
     """The part that an installed offer makes."""
     found = discover().find(role, kind)
     assert found is not None, f"{role} {kind!r} is not installed"
-    context = PluginContext(chain=chain, data_dir=folder, clock=lambda: 0.0, emit=lambda event: None)
+    context = PluginContext(chain=chain, data_dir=folder, clock=clock, emit=lambda event: None)
     async with found.offer.open(found.offer.config(**settings), context, **required) as part:
         yield part
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 from kroma_core.api import Role
 from kroma_core.chain.config import ChainConfig
 from kroma_core.testing.engine import EngineSuite
+from tests.contract.engine_server import served, written_secret
 from tests.contract.offers import opened
 from tests.vectors.unit_files import OWN_VECTORS
 
@@ -48,4 +50,22 @@ class TestPyEvm(EngineSuite):
 
 
 class TestPyEvmBeforeTheFirstFork(TestPyEvm):
+    recording_path = EARLY
+
+
+class TestRpc(EngineSuite):
+    """An external engine, played by the embedded one behind this project's Engine API."""
+
+    offer = (Role.ENGINE, "rpc")
+    recording_path = RECORDING
+
+    @asynccontextmanager
+    async def open_engine(self, chain: ChainConfig, folder: Path) -> AsyncIterator[Any]:
+        async with opened(Role.ENGINE, "pyevm", chain, folder, {}) as behind, served(behind, chain) as url:
+            settings = {"url": url, "jwt_secret": written_secret(folder)}
+            async with opened(*self.offer, chain, folder, settings, clock=time.time) as engine:
+                yield engine
+
+
+class TestRpcBeforeTheFirstFork(TestRpc):
     recording_path = EARLY

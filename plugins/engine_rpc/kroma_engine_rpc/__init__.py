@@ -1,0 +1,1 @@
+"""An external execution client, driven over the authenticated Engine API."""
