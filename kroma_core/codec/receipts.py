@@ -124,8 +124,8 @@ def _log(item: Item) -> Log:
     )
 
 
-def _bits(item: bytes) -> int:
-    """The three bits that `item` sets, as a number of 2048 bits."""
+def bloom_bits(item: bytes) -> int:
+    """The three bits that `item`, an address or a topic, sets in a bloom filter, as a number of 2048 bits."""
     digest = keccak256(item)
     return (
         1 << (int.from_bytes(digest[0:2], "big") & 2047)
@@ -144,7 +144,7 @@ def bloom_of(logs: Iterable[Log]) -> bytes:
         return _EMPTY_BLOOM
     bloom = 0
     for item in items:
-        bloom |= _bits(item)
+        bloom |= bloom_bits(item)
     return bloom.to_bytes(_BLOOM_SIZE, "big")
 
 
@@ -158,5 +158,5 @@ def bloom_union(blooms: Iterable[bytes]) -> bytes:
 
 def bloom_contains(bloom: bytes, item: bytes) -> bool:
     """Whether `item`, an address or a topic, may be among what `bloom` was made of. False is certain."""
-    bits = _bits(item)
+    bits = bloom_bits(item)
     return int.from_bytes(bloom, "big") & bits == bits
