@@ -47,7 +47,13 @@ async def serve_authrpc(
         return None
 
     server = HttpServer(
-        table=TABLE, methods=methods, websocket=True, authorise=authorise, limits=LIMITS, emit=view.emit
+        table=TABLE,
+        methods=methods,
+        websocket=True,
+        authorise=authorise,
+        hosts=frozenset(table.hosts),
+        limits=LIMITS,
+        emit=view.emit,
     )
     async with task_group() as nursery:
         nursery.start_soon(writes.run)
