@@ -19,5 +19,6 @@ async def serve_metrics(
     async def page(request: Request) -> Response:
         return Response(body=metrics.page(), content_type=_CONTENT_TYPE)
 
-    server = HttpServer(table="metrics", routes=(Route("GET", "/metrics", page),))
+    # Prometheus may know the node under any name, and a page on the web that reads the figures does no harm.
+    server = HttpServer(table="metrics", routes=(Route("GET", "/metrics", page),), hosts=frozenset({"*"}))
     await serve_http(server, host=table.host, port=table.port, task_status=task_status)

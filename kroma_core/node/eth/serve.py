@@ -138,7 +138,7 @@ async def serve_eth(
         return methods.modules()
 
     methods.add("rpc_modules", modules)
-    http = HttpServer(table=TABLE, methods=methods, emit=view.emit)
+    http = HttpServer(table=TABLE, methods=methods, hosts=frozenset(table.hosts), emit=view.emit)
     sockets = attrs.evolve(http, websocket=True)
     async with BackgroundTasks() as nursery:
         nursery.start_soon(served.run)
