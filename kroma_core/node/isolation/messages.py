@@ -1,0 +1,110 @@
+"""What the node and a child process say to each other."""
+
+from __future__ import annotations
+
+import pickle
+import struct
+from typing import Any, Final, TypeAlias
+
+import attrs
+
+from kroma_core.errors import (
+    ConfigError,
+    CriticalError,
+    DecodeError,
+    KromaError,
+    NotFound,
+    ResetError,
+    TemporaryError,
+)
+from kroma_core.events import Event
+
+LENGTH: Final = struct.Struct(">Q")
+"""Before each message: how many bytes it has."""
+
+_BASES: Final = (NotFound, ConfigError, DecodeError, TemporaryError, ResetError, CriticalError, KromaError)
+"""What an error of a plugin's own kind crosses as: the first of these that it is."""
+
+
+@attrs.frozen
+class Call:
+    """To the child: run a method of its part."""
+
+    number: int
+    method: str
+    arguments: tuple[Any, ...]
+
+
+@attrs.frozen
+class Cancel:
+    """To the child: nobody waits for the answer to a call any more."""
+
+    number: int
+
+
+@attrs.frozen
+class Close:
+    """To the child: close the part and end."""
+
+
+@attrs.frozen
+class Opened:
+    """From the child: its part is open."""
+
+
+@attrs.frozen
+class Returned:
+    """From the child: a call has ended well."""
+
+    number: int
+    value: Any
+
+
+@attrs.frozen
+class Failed:
+    """From the child: a call has raised."""
+
+    number: int
+    error: KromaError
+
+
+@attrs.frozen
+class Abandoned:
+    """From the child: a call was cancelled, and nothing of it will happen any more."""
+
+    number: int
+
+
+@attrs.frozen
+class Emitted:
+    """From the child: an event for the node's observers."""
+
+    event: Event
+
+
+@attrs.frozen
+class Closed:
+    """From the child, at last: the part is closed; `error` where it could not be opened or closed."""
+
+    error: KromaError | None = None
+
+
+ToChild: TypeAlias = Call | Cancel | Close
+FromChild: TypeAlias = Opened | Returned | Failed | Abandoned | Emitted | Closed
+
+
+def packed(message: Any) -> bytes:
+    """A message as it is sent."""
+    body = pickle.dumps(message, protocol=pickle.HIGHEST_PROTOCOL)
+    return LENGTH.pack(len(body)) + body
+
+
+def carried(error: KromaError) -> KromaError:
+    """The error as it can cross: with its type where that is core's own, with its text and notes in any case."""
+    if type(error).__module__.startswith("kroma_core."):
+        return error
+    base = next(kind for kind in _BASES if isinstance(error, kind))
+    found = base(str(error))
+    for note in getattr(error, "__notes__", ()):
+        found.add_note(note)
+    return found
