@@ -3,25 +3,34 @@
 from __future__ import annotations
 
 import argparse
-import functools
 import json
 import os
 import sys
+import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from kroma_core.api import Capability, Role
+import attrs
+
+from kroma_core.api import Capability, Observer, Role
+from kroma_core.cli import version
 from kroma_core.cli.check import summary
 from kroma_core.cli.event_log import EventLog
+from kroma_core.cli.progress import catching_up
+from kroma_core.cli.services import engine_services_of, services_of
 from kroma_core.cli.stopping import run_until_signal
 from kroma_core.l2 import Heads
 from kroma_core.node.assemble import assemble, assemble_engine
-from kroma_core.node.authrpc.serve import serve_authrpc
 from kroma_core.node.engine_node import EngineNode
+from kroma_core.node.metrics import NodeMetrics
 from kroma_core.node.plan import Plan, plan_profile
+from kroma_core.node.profile import LogFormat, LogLevel
 from kroma_core.node.registry import discover
 from kroma_core.node.replay import FRUITLESS_RESETS
 from kroma_core.node.retry import IMPATIENT, RetryPolicy
 from kroma_core.node.run import Node
+from kroma_core.node.view import Service
+from kroma_core.node.watch import Watch
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -35,11 +44,21 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     )
     command.add_argument("profile", type=Path, metavar="PROFILE.toml")
     command.add_argument("--json", action="store_true", help="the heads as one JSON object")
+    command.add_argument("--log-level", type=LogLevel, choices=list(LogLevel), help="instead of the profile's")
+    command.add_argument("--log-format", type=LogFormat, choices=list(LogFormat), help="instead of the profile's")
     command.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
     plan = plan_profile(arguments.profile, discover(), os.environ)
+    plan = attrs.evolve(
+        plan,
+        node=attrs.evolve(
+            plan.node,
+            log_level=arguments.log_level or plan.node.log_level,
+            log_format=arguments.log_format or plan.node.log_format,
+        ),
+    )
     for warning in plan.chain.warnings:
         print(f"kroma: warning: {warning}", file=sys.stderr)
     print(f"kroma: {plan.name}\n{summary(plan)}", file=sys.stderr)
@@ -50,21 +69,37 @@ def run(arguments: argparse.Namespace) -> int:
 
 async def run_plan(plan: Plan) -> Heads | None:
     """Open the parts of a plan and follow L1 until it ends, or the plan's last block is safe."""
-    log = EventLog(level=plan.node.log_level, format=plan.node.log_format)
-    if not plan.node.derive:
-        async with assemble_engine(plan, observers={"log": log}) as alone:
-            table = plan.servers.authrpc
-            await EngineNode(
-                name=plan.name,
-                config=plan.chain,
-                engine=alone.engine,
-                emit=alone.emit,
-                data_dir=plan.data_dir,
-                services=[functools.partial(serve_authrpc, table)] if table is not None else [],
-            ).run()
-        return None
+    with catching_up(plan.chain) as progress:
+        log = EventLog(level=plan.node.log_level, format=plan.node.log_format)
+        metrics = NodeMetrics(version=version.text(), clock=time.time)
+        watch = Watch(clock=time.time)
+        observers: dict[str, Observer] = {"log": log, "metrics": metrics, "watch": watch}
+        if progress is not None:
+            observers["progress"] = progress
+        if not plan.node.derive:
+            await _run_engine(plan, observers, log, metrics)
+            return None
+        return await _follow(plan, observers, log, services_of(plan, metrics, watch))
+
+
+async def _run_engine(plan: Plan, observers: Mapping[str, Observer], log: EventLog, metrics: NodeMetrics) -> None:
+    async with assemble_engine(plan, observers=observers) as alone:
+        await EngineNode(
+            name=plan.name,
+            config=plan.chain,
+            engine=alone.engine,
+            emit=alone.emit,
+            data_dir=plan.data_dir,
+            set_log_level=log.set_level,
+            services=engine_services_of(plan, metrics),
+        ).run()
+
+
+async def _follow(
+    plan: Plan, observers: Mapping[str, Observer], log: EventLog, services: Sequence[Service]
+) -> Heads | None:
     recorded = any(Capability.TIMELINE in part.installed.offer.capabilities for part in plan.of_role(Role.L1))
-    async with assemble(plan, observers={"log": log}) as parts:
+    async with assemble(plan, observers=observers) as parts:
         node = Node(
             config=plan.chain,
             l1=parts.l1,
@@ -80,6 +115,7 @@ async def run_plan(plan: Plan) -> Heads | None:
             timeline=recorded,
             l1_confirmations=plan.node.l1_confirmations,
             sync_mode=plan.node.sync_mode,
+            services=services,
         )
         return await node.run()
 
