@@ -11,6 +11,7 @@ import trio
 @asynccontextmanager
 async def task_group() -> AsyncIterator[trio.Nursery]:
     """A nursery. Where tasks fail, the first error is raised as it is; the others are told in notes of it."""
+    errors: list[BaseException] = []
     try:
         async with trio.open_nursery() as nursery:
             yield nursery
@@ -18,10 +19,10 @@ async def task_group() -> AsyncIterator[trio.Nursery]:
         errors = [error for error in _leaves(group) if not isinstance(error, trio.Cancelled)]
         if not errors:
             raise
-        first, *others = errors
-        for other in others:
-            first.add_note(f"and beside it: {type(other).__name__}: {other}")
-        raise first  # noqa: B904  # the group says nothing that the error does not
+    if errors:  # raised outside the handler: what led to the error stays what it was
+        for other in errors[1:]:
+            errors[0].add_note(f"and beside it: {type(other).__name__}: {other}")
+        raise errors[0]
 
 
 def _leaves(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]:

@@ -259,6 +259,8 @@ class Stumbling:
 
     def __getattr__(self, method: str) -> Any:
         inner = getattr(self._part, method)
+        if method == "subscribe":
+            return inner
 
         async def call(*arguments: Any) -> Any:
             answer = self._at_call.get(("", len(self.calls)))
