@@ -1,7 +1,8 @@
 """Types of settings that mean more than their text. An offer's config class may use them beside plain types.
 
 Plain types that a profile can fill: str, int, float, bool, bytes (0x hex), Path, enumerations, tuples, mappings, frozen
-attrs classes, and `X | None` of each. A string literal under a field documents the setting.
+attrs classes, and `X | None` of each; `str | Secret` for text that may hold a secret. A string literal
+under a field documents the setting.
 """
 
 from __future__ import annotations

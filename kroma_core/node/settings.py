@@ -74,6 +74,7 @@ class SettingsReader:
             converter.register_structure_hook(wanted, hook)
         converter.register_structure_hook_func(lambda wanted: wanted in (InputFile, RecordingFile), self._input_file)
         converter.register_structure_hook_func(lambda wanted: wanted is Port, _port)
+        converter.register_structure_hook_func(lambda wanted: wanted == str | Secret, self._text_or_secret)
         converter.register_structure_hook_func(is_enumeration, _member)
         converter.register_structure_hook_factory(_is_table, lambda wanted: _from_table(wanted, converter))
         converter.register_structure_hook_factory(is_list, lambda wanted: _from_list(wanted, converter))
@@ -101,6 +102,10 @@ class SettingsReader:
                 except (OSError, UnicodeDecodeError) as error:
                     raise SettingError(f"cannot read the secret in {path}: {_reason(error)}") from error
         raise SettingError('a secret is not written here: say { env = "NAME" } or { file = "path" }')
+
+    def _text_or_secret(self, value: Any, wanted: Any) -> Any:
+        """Text that may also be kept elsewhere, such as a URL that may hold a key."""
+        return self._secret(value, Secret) if isinstance(value, Mapping) else _text(value, str)
 
 
 def _reason(error: OSError | UnicodeDecodeError) -> str:

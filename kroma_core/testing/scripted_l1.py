@@ -259,6 +259,10 @@ class ScriptedL1:
         receipts = tuple(receipt.encode() for receipt in self._receipts[block_hash])
         return BlockContent(header=block.header.encode(), transactions=block.transactions, receipts=receipts)
 
+    def canonical_hash(self, number: int) -> Hash32:
+        """The block at a number of the present branch."""
+        return self._canonical[number - self.genesis_number]
+
     def blob_content(self, versioned_hash: Hash32) -> bytes:
         """A blob, for whoever stores or serves this L1."""
         return self._blobs[versioned_hash]

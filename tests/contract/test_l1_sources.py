@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from kroma_core.api import Role
+from kroma_core.jsonrpc.background import BackgroundTasks
 from kroma_core.testing.l1_source import Damage, L1SourceSuite, collected
+from kroma_core.testing.rpc_node import RpcNode
 from kroma_core.testing.scripted_l1 import ScriptedL1
 from tests.contract.offers import damage_block, opened, recorded, scripted_chain
 
@@ -24,6 +26,20 @@ class TestCassette(L1SourceSuite):
         async with opened(*self.offer, scripted_chain(l1), folder, {"path": path}) as source:
             await to_the_end(source)
             yield source
+
+
+class TestRpc(L1SourceSuite):
+    offer = (Role.L1, "rpc")
+
+    @asynccontextmanager
+    async def open_source(self, l1: ScriptedL1, folder: Path, damage: Damage | None = None) -> AsyncIterator[Any]:
+        node = RpcNode(l1=l1)
+        if damage is not None:
+            node.damage[damage.block_hash] = damage.content
+        async with BackgroundTasks() as nursery:
+            url = await nursery.start(node.serve)
+            async with opened(*self.offer, scripted_chain(l1), folder, {"urls": (url,)}) as source:
+                yield source
 
 
 class TestScriptedL1(L1SourceSuite):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import attrs
 import pytest
 
 from kroma_core.api import Secret
@@ -123,3 +124,18 @@ def test_settings_document_themselves() -> None:
     assert (found["key"].type, found["key"].default) == ("secret", "none")
     assert (found["port"].type, found["port"].default) == ("port", "0")
     assert found["words"].type == "list of text"
+
+
+@attrs.frozen(kw_only=True)
+class Servers:
+    urls: tuple[str | Secret, ...]
+
+
+def test_text_that_may_be_a_secret_is_read_either_way() -> None:
+    reader = SettingsReader(base=Path("/base"), environment={"KEY": "http://h/swordfish"})
+    problems: list[str] = []
+    settings = reader.read({"urls": ["http://h", {"env": "KEY"}]}, Servers, PLACE, problems)
+    assert problems == []
+    assert settings == Servers(urls=("http://h", Secret("http://h/swordfish")))
+    assert reader.read({"urls": [{"env": "UNSET"}]}, Servers, PLACE, problems) is None
+    assert problems == [f"{PLACE} urls: item 1: the environment variable UNSET is not set"]
