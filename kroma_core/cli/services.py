@@ -5,12 +5,14 @@ from __future__ import annotations
 import functools
 import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import attrs
 import trio
 
+from kroma_core.api import Capability, Role, StateQueries, TxPool
 from kroma_core.node.authrpc.serve import serve_authrpc
+from kroma_core.node.eth.serve import EthView, serve_eth
 from kroma_core.node.metrics import NodeMetrics
 from kroma_core.node.metrics_server import serve_metrics
 from kroma_core.node.plan import Plan
@@ -36,8 +38,9 @@ class _Announcing:
     told: trio.TaskStatus[Any]
 
     def started(self, value: Any = None) -> None:
-        host, port = value
-        print(f"kroma: [{self.table}] listens on {host}:{port}", file=sys.stderr, flush=True)
+        addresses = value if isinstance(value[0], tuple) else (value,)
+        where = " and ".join(f"{host}:{port}" for host, port, *_ in addresses)
+        print(f"kroma: [{self.table}] listens on {where}", file=sys.stderr, flush=True)
         self.told.started(value)
 
 
@@ -47,6 +50,7 @@ def services_of(plan: Plan, metrics: NodeMetrics, watch: Watch) -> Sequence[Serv
     servers = plan.servers
     if servers.rpc is not None:
         found.append(Announced("rpc", functools.partial(serve_node_rpc, servers.rpc, plan=plan, watch=watch)))
+    found += _eth(plan)
     if servers.metrics is not None:
         table = servers.metrics
 
@@ -61,8 +65,8 @@ def services_of(plan: Plan, metrics: NodeMetrics, watch: Watch) -> Sequence[Serv
 def engine_services_of(plan: Plan, metrics: NodeMetrics) -> Sequence[EngineService]:
     """The services of a node that has only an engine."""
     found: list[EngineService] = []
-    if plan.servers.authrpc is not None:
-        found.append(Announced("authrpc", functools.partial(serve_authrpc, plan.servers.authrpc)))
+    found += _authrpc(plan)
+    found += _eth(plan)
     if plan.servers.metrics is not None:
         table = plan.servers.metrics
 
@@ -71,3 +75,37 @@ def engine_services_of(plan: Plan, metrics: NodeMetrics) -> Sequence[EngineServi
 
         found.append(Announced("metrics", figures))
     return found
+
+
+def _authrpc(plan: Plan) -> Sequence[Announced]:
+    table = plan.servers.authrpc
+    if table is None:
+        return ()
+
+    async def serve(view: EngineView, *, task_status: trio.TaskStatus[Any]) -> None:
+        await serve_authrpc(table, view, eth=_eth_view(plan, view), task_status=task_status)
+
+    return (Announced("authrpc", serve),)
+
+
+def _eth(plan: Plan) -> Sequence[Announced]:
+    table = plan.servers.eth
+    if table is None:
+        return ()
+
+    async def serve(view: EngineView, *, task_status: trio.TaskStatus[Any]) -> None:
+        await serve_eth(table, _eth_view(plan, view), task_status=task_status)
+
+    return (Announced("eth", serve),)
+
+
+def _eth_view(plan: Plan, view: EngineView) -> EthView:
+    """The engine as its offer says it is; the plan has made sure that it answers state queries."""
+    with_pool = any(Capability.TX_POOL in part.installed.offer.capabilities for part in plan.of_role(Role.ENGINE))
+    return EthView(
+        engine=view.engine,
+        queries=cast(StateQueries, view.engine),
+        pool=cast(TxPool, view.engine) if with_pool else None,
+        chain=view.chain,
+        emit=view.emit,
+    )

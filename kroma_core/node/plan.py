@@ -161,6 +161,7 @@ def _plan(profile: Profile, chain: ChainConfig | None, registry: Registry, probl
         chosen += _resolved(tables, registry, problems)
     problems += _unmet(chosen)
     problems += _idle(profile, chosen)
+    problems += _unserved(profile, chosen)
     parts: list[PlannedPart] = []
     for table, found in chosen:
         settings: Any = profile.reader.read(table.settings, found.offer.config, table.place, problems)
@@ -277,6 +278,20 @@ def _idle(profile: Profile, chosen: Sequence[tuple[PartTable, InstalledOffer]]) 
     for table, _ in chosen:
         if table.role in _FOR_DERIVATION - required:
             yield f"{table.place}: a node that does not derive (derive = false in [node]) has no use for it"
+
+
+def _unserved(profile: Profile, chosen: Sequence[tuple[PartTable, InstalledOffer]]) -> Iterator[str]:
+    """Servers that the parts of the profile have no answers for."""
+    if profile.servers.rpc is not None and not profile.node.derive:
+        yield "[rpc]: a node that does not derive (derive = false in [node]) has no status to tell; leave it out"
+    asking = [name for name in ("eth", "authrpc") if getattr(profile.servers, name) is not None]
+    for table, found in chosen:
+        if table.role is Role.ENGINE and Capability.STATE_QUERIES not in found.offer.capabilities:
+            for name in asking:
+                yield (
+                    f"[{name}]: engine {found.offer.kind!r} ({found.source}) does not answer state queries here; "
+                    "leave it out, and ask the execution client itself if it has a port of its own"
+                )
 
 
 def _recording_settings(found: InstalledOffer) -> list[str]:

@@ -289,23 +289,25 @@ def test_a_recording_that_is_none_is_a_problem_with_its_name(tmp_path: Path) -> 
         plan_replay(bad, None, REPLAYERS, {}, tmp_path)
 
 
+ANSWERING = offer("fast", capabilities=frozenset({Capability.STATE_QUERIES}))
 ENGINE_ALONE = CHAIN + "[node]\nderive = false\n"
 
 
 def test_a_node_that_does_not_derive_needs_an_engine_and_nothing_else(tmp_path: Path) -> None:
-    made = plan(tmp_path, ENGINE_ALONE + "[authrpc]\n", registry(engine=[offer("fast")]))
+    made = plan(tmp_path, ENGINE_ALONE + "[authrpc]\n", registry(engine=[ANSWERING]))
     assert [part.role for part in made.parts] == [Role.ENGINE]
 
 
 def test_a_node_that_does_not_derive_opens_what_its_engine_requires(tmp_path: Path) -> None:
-    installed = registry(l1=[offer("rpc")], engine=[offer("fast", requires=(Role.L1,))])
+    asking = frozenset({Capability.STATE_QUERIES})
+    installed = registry(l1=[offer("rpc")], engine=[offer("fast", requires=(Role.L1,), capabilities=asking)])
     made = plan(tmp_path, ENGINE_ALONE + "[l1]\nkind = 'rpc'\n[authrpc]\n", installed)
     assert [part.role for part in made.parts] == [Role.L1, Role.ENGINE]
 
 
 def test_what_only_derivation_uses_is_a_problem_without_it(tmp_path: Path) -> None:
     text = ENGINE_ALONE + "[l1]\nkind = 'rpc'\n[[data]]\nkind = 'calldata'\n[authrpc]\n"
-    assert problems(tmp_path, text, MINIMAL) == [
+    assert problems(tmp_path, text, registry(l1=[offer("rpc")], data=[offer("calldata")], engine=[ANSWERING])) == [
         "p.toml: [l1]: a node that does not derive (derive = false in [node]) has no use for it",
         "p.toml: [[data]]: a node that does not derive (derive = false in [node]) has no use for it",
     ]
@@ -317,6 +319,29 @@ def test_a_node_that_neither_derives_nor_serves_is_a_problem(tmp_path: Path) -> 
 
 
 def test_an_engine_is_not_served_to_another_driver_while_this_node_derives(tmp_path: Path) -> None:
-    [problem] = problems(tmp_path, CHAIN + "[authrpc]\n", MINIMAL)
+    [problem] = problems(
+        tmp_path, CHAIN + "[authrpc]\n", registry(l1=[offer("rpc")], data=[offer("calldata")], engine=[ANSWERING])
+    )
     assert "another rollup node would drive the engine" in problem
     assert "derive = false" in problem
+
+
+def test_state_is_served_only_of_an_engine_that_answers_queries(tmp_path: Path) -> None:
+    [problem] = problems(tmp_path, CHAIN + "[eth]\n", MINIMAL)
+    assert problem.startswith("[eth]: engine 'fast' (acme 1.0) does not answer state queries here")
+    able = registry(
+        l1=[offer("rpc")],
+        data=[offer("calldata")],
+        engine=[offer("fast", capabilities=frozenset({Capability.STATE_QUERIES}))],
+    )
+    assert plan(tmp_path, CHAIN + "[eth]\n", able).servers.eth is not None
+
+
+def test_a_node_that_does_not_derive_has_no_status_to_serve(tmp_path: Path) -> None:
+    [problem] = problems(tmp_path, ENGINE_ALONE + "[authrpc]\n[rpc]\n", registry(engine=[ANSWERING]))
+    assert problem.startswith("[rpc]: a node that does not derive")
+
+
+def test_an_engine_that_answers_no_state_queries_is_not_served(tmp_path: Path) -> None:
+    [problem] = problems(tmp_path, ENGINE_ALONE + "[authrpc]\n", registry(engine=[offer("external")]))
+    assert problem.startswith("[authrpc]: engine 'external' (acme 1.0) does not answer state queries")
