@@ -17,6 +17,7 @@ from kroma_core.jsonrpc.server import Address, HttpServer, serve_http
 from kroma_core.node.authrpc.engine_api import EngineApi
 from kroma_core.node.authrpc.inquiries import Inquiries
 from kroma_core.node.authrpc.writes import Writes
+from kroma_core.node.eth.serve import EthMethods, EthView
 from kroma_core.node.profile import AuthRpcTable
 from kroma_core.node.tasks import task_group
 from kroma_core.node.view import EngineView
@@ -27,9 +28,15 @@ LIMITS: Final = Limits(body=64 * MIB, response=64 * MIB, request_seconds=300)
 
 
 async def serve_authrpc(
-    table: AuthRpcTable, view: EngineView, *, task_status: trio.TaskStatus[Address] = trio.TASK_STATUS_IGNORED
+    table: AuthRpcTable,
+    view: EngineView,
+    *,
+    eth: EthView | None = None,
+    task_status: trio.TaskStatus[Address] = trio.TASK_STATUS_IGNORED,
 ) -> None:
-    """Serve the Engine API until cancelled; nobody else may write to the engine meanwhile.
+    """Serve the Engine API until cancelled, and the methods on `eth`, where rollup nodes look for blocks and proofs.
+
+    Nobody else may write to the engine meanwhile.
 
     Raises `ConfigError` where the secret or the port cannot be had, and what the engine raises as `CriticalError`.
     """
@@ -56,5 +63,9 @@ async def serve_authrpc(
         emit=view.emit,
     )
     async with task_group() as nursery:
+        if eth is not None:
+            served = EthMethods(eth)
+            served.add_to(methods)
+            nursery.start_soon(served.run)
         nursery.start_soon(writes.run)
         await serve_http(server, host=table.host, port=table.port, task_status=task_status)
