@@ -113,5 +113,5 @@ def _without_path(text: str) -> str:
     if not host:
         return HIDDEN
     shown = f"{parts.scheme}://{f'[{host}]' if ':' in host else host}" + (f":{port}" if port else "")
-    more = (parts.path not in ("", "/")) or parts.query or parts.username or parts.password
+    more = parts.path not in ("", "/") or parts.query or parts.fragment or parts.username or parts.password
     return f"{shown}/{HIDDEN}" if more else shown
