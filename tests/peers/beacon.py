@@ -9,23 +9,21 @@ from __future__ import annotations
 
 import hashlib
 import json
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, urlsplit
 
 import attrs
 import httpx
-import hypercorn.trio
 import rlp
 import trio
-from hypercorn.config import Config
 
-from tests.peers.programs import free_port
-from tests.peers.rpc import Rpc, RpcFailed, until
+from tests.peers.rpc import Rpc, RpcFailed
 
 BLOB_TRANSACTION = 3
-_JSON = [(b"content-type", b"application/json")]
 
 
 @attrs.frozen
@@ -60,7 +58,28 @@ class BeaconApi:
     """Versioned hashes of the blobs in a block, by its time."""
     _next: int = 0
 
-    async def answer(self, path: str, query: Mapping[str, list[str]]) -> Any:
+    async def get(self, target: str) -> tuple[int, bytes]:
+        """Status and body of the answer to a request of the beacon API."""
+        self.asked.append(target)
+        parts = urlsplit(target)
+        try:
+            data = await self._data(parts.path, parse_qs(parts.query))
+        except RpcFailed as error:
+            return 503, json.dumps({"code": 503, "message": str(error)}).encode()
+        if data is None:
+            return 404, b'{"code":404,"message":"not found"}'
+        return 200, json.dumps({"data": data}).encode()
+
+    async def post(self, client: httpx.AsyncClient, body: bytes) -> tuple[int, bytes]:
+        """What the execution client answers to a JSON-RPC request; blobs that pass are kept."""
+        requests = json.loads(body)
+        for request in requests if isinstance(requests, list) else [requests]:
+            if request.get("method") == "eth_sendRawTransaction":
+                self.remember(bytes.fromhex(request["params"][0].removeprefix("0x")))
+        answer = await client.post(self.l1.url, content=body, headers={"content-type": "application/json"})
+        return answer.status_code, answer.content
+
+    async def _data(self, path: str, query: Mapping[str, list[str]]) -> Any:
         """The `data` of an answer; None where there is none."""
         match path.strip("/").split("/"):
             case ["eth", "v1", "node", "version"]:
@@ -124,51 +143,42 @@ def _sidecar_json(index: int, slot: int, sidecar: Sidecar) -> dict[str, Any]:
 @asynccontextmanager
 async def beacon_api(l1: Rpc) -> AsyncIterator[BeaconApi]:
     """A beacon API of the L1 behind `l1`, that also takes its transactions."""
-    port = free_port()
-    api = BeaconApi(f"http://127.0.0.1:{port}", l1)
-    config = Config()
-    config.bind = [f"127.0.0.1:{port}"]
-    config.errorlog = None
-    async with trio.open_nursery() as nursery, httpx.AsyncClient(timeout=30, trust_env=False) as client:
+    loop = trio.lowlevel.current_trio_token()
+    async with httpx.AsyncClient(timeout=30, trust_env=False) as client:
+        server = ThreadingHTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler)
+        api = BeaconApi(f"http://127.0.0.1:{server.server_port}", l1)
 
-        async def app(
-            scope: Any, receive: Callable[[], Awaitable[Any]], send: Callable[[Any], Awaitable[None]]
-        ) -> None:
-            if scope["type"] == "lifespan":
-                await receive()
-                await send({"type": "lifespan.startup.complete"})
-                await trio.sleep_forever()
-            status, body = await _respond(api, client, scope, receive)
-            await send({"type": "http.response.start", "status": status, "headers": _JSON})
-            await send({"type": "http.response.body", "body": body})
+        class Handler(BaseHTTPRequestHandler):
+            """Each request in a thread of the server's; what it answers is made on the loop."""
 
-        nursery.start_soon(hypercorn.trio.serve, app, config)
-        await until(lambda: Rpc(api.url).answers(), bool, seconds=10, what="the beacon API's start")
-        yield api
-        nursery.cancel_scope.cancel()
+            protocol_version = "HTTP/1.1"
 
+            def do_GET(self) -> None:
+                self._answer(api.get, self.path)
 
-async def _respond(
-    api: BeaconApi, client: httpx.AsyncClient, scope: Any, receive: Callable[[], Awaitable[Any]]
-) -> tuple[int, bytes]:
-    if scope["method"] == "GET":
-        query = scope["query_string"].decode()
-        api.asked.append(f"{scope['path']}?{query}" if query else scope["path"])
+            def do_POST(self) -> None:
+                self._answer(api.post, client, self.rfile.read(int(self.headers["content-length"])))
+
+            def _answer(self, make: Callable[..., Awaitable[tuple[int, bytes]]], *arguments: Any) -> None:
+                try:
+                    status, body = trio.from_thread.run(make, *arguments, trio_token=loop)
+                except (trio.RunFinishedError, trio.Cancelled):
+                    return  # the test is over
+                self.send_response(status)
+                self.send_header("content-type", "application/json")
+                self.send_header("content-length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, format: str, *arguments: Any) -> None:
+                pass
+
+        server.RequestHandlerClass = Handler
+        server.daemon_threads = True
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+        thread.start()
         try:
-            data = await api.answer(scope["path"], parse_qs(query))
-        except RpcFailed as error:
-            return 503, json.dumps({"code": 503, "message": str(error)}).encode()
-        if data is None:
-            return 404, b'{"code":404,"message":"not found"}'
-        return 200, json.dumps({"data": data}).encode()
-    body = b""
-    more = True
-    while more:
-        part = await receive()
-        body, more = body + part.get("body", b""), part.get("more_body", False)
-    requests = json.loads(body)
-    for request in requests if isinstance(requests, list) else [requests]:
-        if request.get("method") == "eth_sendRawTransaction":
-            api.remember(bytes.fromhex(request["params"][0].removeprefix("0x")))
-    answer = await client.post(api.l1.url, content=body, headers={"content-type": "application/json"})
-    return answer.status_code, answer.content
+            yield api
+        finally:
+            server.shutdown()
+            server.socket.close()

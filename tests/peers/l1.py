@@ -106,8 +106,9 @@ class Anvil(L1):
 
 @asynccontextmanager
 async def anvil(folder: Path, *, block_time: int = 2, start: int | None = None) -> AsyncIterator[Anvil]:
-    """anvil at block 0, mining nothing by itself; safe and finalised blocks lie 4 and 8 behind the head.
+    """anvil at block 1, mining nothing by itself; safe and finalised blocks lie 4 and 8 behind the head.
 
+    Its block 0 has the root of an empty state, in which no proof holds: op-node asks for one before it begins.
     `start`: time of block 0, `GENESIS_AGE` ago by default.
     """
     port = free_port()
@@ -122,7 +123,9 @@ async def anvil(folder: Path, *, block_time: int = 2, start: int | None = None) 
         await rpc.call("anvil_setStorageAt", "0x" + SYSTEM_CONFIG.hex(), UNSAFE_SIGNER_SLOT, UNSAFE_SIGNER)
         accounts: list[str] = await rpc.call("eth_accounts")
         config = l1_chain_config(prague=True)
-        yield Anvil(rpc=rpc, running=started, account=accounts[0], config=config, block_time=block_time)
+        l1 = Anvil(rpc=rpc, running=started, account=accounts[0], config=config, block_time=block_time)
+        await l1.mine()
+        yield l1
 
 
 @attrs.frozen(kw_only=True)

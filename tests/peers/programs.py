@@ -108,20 +108,23 @@ async def running(
     ready: Callable[[], Awaitable[bool]] | None = None,
     environment: Mapping[str, str] | None = None,
     seconds: float = READY_SECONDS,
+    output: Path | None = None,
 ) -> AsyncIterator[Running]:
-    """Start `command` with `folder` as its working directory; its output goes to `folder/NAME.log`.
+    """Start `command` with `folder` as its working directory; what it writes goes to `folder/NAME.log`.
+
+    `output`: where its standard output goes instead.
 
     Yields once `ready` says so. Raises `ProgramFailed` when the program ends before, or is not ready within `seconds`.
     """
     folder.mkdir(parents=True, exist_ok=True)
     log = folder / f"{name}.log"
-    with log.open("ab") as output:
+    with log.open("ab") as errors, (log if output is None else output).open("ab") as told:
         process = subprocess.Popen(
             [str(part) for part in command],
             cwd=folder,
             stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
+            stdout=told,
+            stderr=errors,
             env={**os.environ, **(environment or {})},
             preexec_fn=_end_with_parent if sys.platform == "linux" else None,
         )

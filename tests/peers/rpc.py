@@ -28,7 +28,7 @@ class Rpc:
         """The result. Raises `RpcFailed`."""
         request = {"jsonrpc": "2.0", "id": 1, "method": method, "params": list(params)}
         try:
-            async with httpx.AsyncClient(timeout=seconds, trust_env=False) as client:
+            async with _client(seconds) as client:
                 answer = (await client.post(self.url, json=request, headers=dict(self.headers()))).json()
         except (httpx.HTTPError, ValueError) as error:
             raise RpcFailed(f"{method}: {error!r}") from error
@@ -44,6 +44,15 @@ class Rpc:
             return False
         return True
 
+    async def reached(self) -> bool:
+        """Whether somebody speaks HTTP there, whatever they say."""
+        try:
+            async with _client(5) as client:
+                await client.get(self.url)
+        except httpx.TransportError:
+            return False
+        return True
+
     async def block(self, block: int | str, *, transactions: bool = False) -> dict[str, Any]:
         """A block by number, label or hash, as `eth_` methods give it. Raises `RpcFailed` where there is none."""
         name = hex(block) if isinstance(block, int) else block
@@ -56,6 +65,11 @@ class Rpc:
     async def number(self, label: str = "latest") -> int:
         """The number of the block that a label points to."""
         return int((await self.block(label))["number"], 16)
+
+
+def _client(seconds: float) -> httpx.AsyncClient:
+    """A client for loopback; without certificates, whose loading takes longer than most answers."""
+    return httpx.AsyncClient(timeout=seconds, trust_env=False, verify=False)
 
 
 async def until(
