@@ -162,7 +162,8 @@ def test_a_transaction_of_an_unknown_type_is_asked_for_as_bytes(tmp_path: Path) 
 
 
 def test_receipts_that_do_not_hash_to_the_header_are_no_answer(tmp_path: Path) -> None:
-    for wrong in ([], None):
+    wrongs: tuple[list[object] | None, ...] = ([], None)
+    for wrong in wrongs:
         side = EngineSide()
         side.receipts[1] = side.receipts[1][:-1] if wrong is None else wrong
         block = side.payload(1).hash
