@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
+import attrs
 import trio
 
 from kroma_core.errors import TemporaryError
@@ -21,6 +22,24 @@ LINK_WINDOW: Final = 128
 LINK_BATCH: Final = 32
 TOLERATED_LAG: Final = 2
 """Blocks that a server may be behind the known head without being asked last for it."""
+
+
+@attrs.frozen(kw_only=True)
+class _Shown:
+    """What one server shows."""
+
+    place: int
+    server: RpcServer
+    unsafe: L1Ref
+    labels: Mapping[L1Label, L1Ref | None]
+
+    @classmethod
+    def of(cls, place: int, server: RpcServer, labels: Mapping[L1Label, L1Ref | None]) -> _Shown:
+        """Raises `Contradiction` where the server has no head at all."""
+        unsafe = labels[L1Label.UNSAFE]
+        if unsafe is None:
+            raise Contradiction(f"{server.name} shows no head")
+        return cls(place=place, server=server, unsafe=unsafe, labels=labels)
 
 
 class HeadFollower:
@@ -106,55 +125,64 @@ class HeadFollower:
     async def _poll(self) -> None:
         pool = self._pool
         now = trio.current_time()
-        all_labels = now >= self._labels_due
-        labels = tuple(L1Label) if all_labels else (L1Label.UNSAFE,)
+        survey = now >= self._labels_due
+        labels = tuple(L1Label) if survey else (L1Label.UNSAFE,)
         told: list[str] = []
-        doubtful: list[tuple[RpcServer, L1Ref, dict[L1Label, L1Ref | None]]] = []
+        good: list[_Shown] = []
+        doubtful: list[_Shown] = []
         for place in pool.trust.order():
-            server = pool.servers[place]
+            if good and not (survey and pool.trust.trusts(place)):
+                continue  # one answer is enough, but for a look now and then at whether that server stands still
             try:
-                shown = await server.labels(labels)
-                unsafe = shown[L1Label.UNSAFE]
-                if unsafe is None:
-                    raise Contradiction(f"{server.name} shows no head")
-                if not self._counts(server, unsafe):
-                    doubtful.append((server, unsafe, shown))
-                    self._note_lag(place, unsafe)
-                    continue
-                await self._adopt(server, unsafe)
+                shown = _Shown.of(place, pool.servers[place], await pool.servers[place].labels(labels))
             except TemporaryError as error:
                 pool.trust.failed(place, error)
                 told.append(str(error))
                 continue
-            pool.trust.kept_up(place)
-            self._doubted_since = None
-            break
-        else:
-            if not doubtful:
-                raise TemporaryError(f"find the L1 heads: {'; '.join(told)}")
+            (good if self._counts(shown) else doubtful).append(shown)
+        if not good and doubtful:
             if self._doubted_since is None:
                 self._doubted_since = now
-            if now - self._doubted_since < self._patience:
-                return
-            # Nobody has shown the present head for long enough: the highest of what is shown is the head.
-            server, unsafe, shown = max(doubtful, key=lambda one: one[1].number)
-            await self._adopt(server, unsafe)
+            if now - self._doubted_since >= self._patience:
+                good, doubtful = doubtful, []  # nobody has shown the present head for long enough
+        adopted = await self._adopt_highest(good, told)
+        for one in (*good, *doubtful):
+            self._note_lag(one)
+        if adopted is not None:
             self._doubted_since = None
-        if all_labels:
-            self._labels_due = now + self._labels_interval
-        self._publish(shown, all_labels)
+            if survey:
+                self._labels_due = now + self._labels_interval
+            self._publish(adopted.labels, survey)
+        elif not doubtful:
+            raise TemporaryError(f"find the L1 heads: {'; '.join(told)}")
 
-    def _counts(self, server: RpcServer, unsafe: L1Ref) -> bool:
+    async def _adopt_highest(self, shown: Sequence[_Shown], told: list[str]) -> _Shown | None:
+        """Make the highest of these heads the head, or the next one where it cannot be tied to what is known."""
+        for one in sorted(shown, key=lambda one: -one.unsafe.number):
+            try:
+                await self._adopt(one.server, one.unsafe)
+            except TemporaryError as error:
+                self._pool.trust.failed(one.place, error)
+                told.append(str(error))
+            else:
+                return one
+        return None
+
+    def _counts(self, shown: _Shown) -> bool:
         """Whether a head that a server shows is to be believed at once."""
-        head = self.index.head
+        head, unsafe = self.index.head, shown.unsafe
         if head is None or unsafe.number > head.number or unsafe.hash == head.hash:
             return True
-        return server is self._shown_by and not self.index.holds(unsafe)
+        # Lower down, an unknown block may as well be an ancestor of the head that a server shows late.
+        on_another_branch = unsafe.number == head.number or self.index.at(unsafe.number) is not None
+        return shown.server is self._shown_by and on_another_branch and not self.index.holds(unsafe)
 
-    def _note_lag(self, place: int, unsafe: L1Ref) -> None:
-        head = self.index.head
-        if head is not None and unsafe.number + TOLERATED_LAG < head.number:
-            self._pool.trust.lagged(place, f"it shows L1 block {unsafe.number} as the head, {head.number} is known")
+    def _note_lag(self, shown: _Shown) -> None:
+        head, number = self.index.head, shown.unsafe.number
+        if head is not None and number + TOLERATED_LAG < head.number:
+            self._pool.trust.lagged(shown.place, f"it shows L1 block {number} as the head, {head.number} is known")
+        else:
+            self._pool.trust.kept_up(shown.place)
 
     async def _adopt(self, server: RpcServer, unsafe: L1Ref) -> None:
         """Make `unsafe` the head and tie it to what is known. Raises `TemporaryError`, and changes nothing then."""
@@ -229,7 +257,7 @@ class HeadFollower:
             if below is not None and self.index.lowest_linked == lowest:
                 self.index.extend_down(below)
 
-    def _publish(self, shown: dict[L1Label, L1Ref | None], all_labels: bool) -> None:
+    def _publish(self, shown: Mapping[L1Label, L1Ref | None], all_labels: bool) -> None:
         head = self.index.head
         assert head is not None
         old = self._heads

@@ -31,7 +31,7 @@ class RpcSettings:
     poll_interval: float = 4.0
     """Seconds between two looks at the head. A server at a WebSocket URL tells of new heads itself, besides."""
     labels_interval: float = 30.0
-    """Seconds between two looks at the safe and the finalized head."""
+    """Seconds between two looks at the safe and the finalized head, and at whether the other servers are further."""
     patience: float = 24.0
     """Seconds for which a head is kept that no server shows any more, before one that lies lower counts."""
     prefetch: int = 32

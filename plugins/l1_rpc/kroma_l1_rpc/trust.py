@@ -44,6 +44,10 @@ class Trust:
         waiting = {index: memory.until for index, memory in enumerate(self._memory) if memory.until > now}
         return sorted(range(len(self._memory)), key=lambda index: (waiting.get(index, 0.0), index))
 
+    def trusts(self, index: int) -> bool:
+        """Whether a server is not asked last at present."""
+        return self._memory[index].until <= self.now()
+
     def failed(self, index: int, error: TemporaryError) -> None:
         """A server did not answer, or not what its hashes say."""
         if isinstance(error, Contradiction):

@@ -26,13 +26,25 @@ from kroma_core.testing.scripted_rollup import all_forks_until, rollup_on
 QUICK = {"timeout": 0.3, "poll_interval": 0.02, "labels_interval": 0.0001, "patience": 0.1, "prefetch": 0}
 
 
-@attrs.define
+@attrs.define(kw_only=True)
 class Followed:
     """An open source, what it told, and the URLs of the servers behind it."""
 
-    source: RpcL1
+    source: RpcL1 = attrs.field(init=False)
     events: list[Event]
     urls: list[str]
+    _told: trio.Event = attrs.field(factory=trio.Event)
+
+    def emit(self, event: Event) -> None:
+        self.events.append(event)
+        self._told.set()
+
+    async def told(self, holds: Callable[[Event], bool], *, ever: bool = False) -> None:
+        """Wait for an event, from now on or `ever`, of which something holds."""
+        place = 0 if ever else len(self.events)
+        while not any(holds(event) for event in self.events[place:]):
+            self._told = trio.Event()
+            await self._told.wait()
 
     def distrusted(self, place: int = 0) -> list[str]:
         """Why the server at `place` was distrusted, each time."""
@@ -62,14 +74,15 @@ def follow(tmp_path: Path) -> Opener:
     @asynccontextmanager
     async def opened(*nodes: RpcNode | str, **settings: Any) -> AsyncIterator[Followed]:
         """A source on these nodes, or on URLs where nobody may be; settings are quick ones unless told otherwise."""
-        events: list[Event] = []
+        followed = Followed(events=[], urls=[])
         l1 = next(node.l1 for node in nodes if isinstance(node, RpcNode))
-        context = PluginContext(chain=chain_of(l1), data_dir=tmp_path, clock=lambda: 0.0, emit=events.append)
+        context = PluginContext(chain=chain_of(l1), data_dir=tmp_path, clock=lambda: 0.0, emit=followed.emit)
         async with BackgroundTasks() as nursery:
             urls = [node if isinstance(node, str) else await nursery.start(node.serve) for node in nodes]
             async with open_rpc(RpcSettings(urls=tuple(urls), **(QUICK | settings)), context) as source:
                 assert isinstance(source, RpcL1)
-                yield Followed(source, events, urls)
+                followed.source, followed.urls = source, urls
+                yield followed
 
     return opened
 
