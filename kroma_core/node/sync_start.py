@@ -73,11 +73,7 @@ async def find_sync_start(config: ChainConfig, l1: ReadL1, l2: ReadL2, emit: Cal
     if _synced_by_itself(heads, config) or heads.unsafe.number < max(heads.safe.number, heads.finalized.number):
         # Its chain was cut, or fetched, without our doing: what it has is where to go on, as op-node does.
         return SyncStart(unsafe=heads.unsafe, safe=heads.unsafe, finalized=heads.unsafe)
-    walk = _Walk(config, l1, l2, emit, heads)
-    first = await walk.back_from(heads.safe.number)
-    # op-node answers every reset with two of these walks, the second from the safe head that the first one found, so
-    # that it goes back one epoch more. Where it begins decides with hostile data: a batch is judged by the safe head.
-    return await walk.back_from(first.safe.number)
+    return await _Walk(config, l1, l2, emit, heads).back()
 
 
 def _synced_by_itself(heads: SyncStart, config: ChainConfig) -> bool:
@@ -98,9 +94,15 @@ class _Walk:
     emit: Callable[[Event], None]
     heads: SyncStart
 
-    async def back_from(self, safe_number: int) -> SyncStart:
-        """Find the heads, the safe head being at `safe_number` at most."""
+    async def back(self) -> SyncStart:
+        """Find the heads.
+
+        op-node answers every reset with two of these walks, the second from the safe head that the first one found, so
+        that it goes back one epoch more. Where it begins decides with hostile data: a batch is judged by the safe head.
+        The second would go the way of the first, so this goes on where that ends.
+        """
         config, finalized = self.config, self.heads.finalized
+        safe_number, again = self.heads.safe.number, True
         lookback = config.rollup.seq_window_size
         block = self.heads.unsafe
         ref = first = l2_ref(block, config)
@@ -142,8 +144,10 @@ class _Walk:
             _check_link(parent_ref, ref)
             block, ref = parent, parent_ref
             self._tell(ref, first)
-            if ready:
+            if ready and not again:
                 return self._found(best_unsafe or block, block)
+            if ready:
+                safe_number, again = block.number, False
 
     def _found(self, unsafe: Payload, safe: Payload) -> SyncStart:
         keeps_unsafe = unsafe.hash == self.heads.unsafe.hash

@@ -11,7 +11,7 @@ Sequencer and verifiers have engines of their own that execute everything.
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import attrs
@@ -243,10 +243,12 @@ class Verifier:
 class Stumbling:
     """An engine or L1 source that gives scripted answers before its own: errors are raised, values returned."""
 
-    def __init__(self, part: object) -> None:
+    def __init__(self, part: Any) -> None:
         self._part = part
         self._script: list[tuple[str, object]] = []
         self._at_call: dict[tuple[str, int], object] = {}
+        self._always: dict[str, object] = {}
+        self._done_instead: dict[str, Callable[..., Awaitable[object]]] = {}
         self.calls: list[str] = []
 
     def instead(self, method: str, answer: object, times: int = 1) -> None:
@@ -257,14 +259,32 @@ class Stumbling:
         """The call of this number (of all, or of one method) gets this answer; the first is 0."""
         self._at_call[of, number] = answer
 
+    def always(self, method: str, answer: object) -> None:
+        """Every call of a method gets this answer from now on; None: its own again."""
+        self._always[method] = answer
+
+    def do_instead(self, method: str, do: Callable[..., Awaitable[object]]) -> None:
+        """The next call of a method is answered by a function."""
+        self._done_instead[method] = do
+
+    @property
+    def part(self) -> Any:
+        return self._part
+
+    def replace(self, part: object) -> None:
+        """Have another part answer, as after a restart."""
+        self._part = part
+
     def __getattr__(self, method: str) -> Any:
-        inner = getattr(self._part, method)
         if method == "subscribe":
-            return inner
+            return self._part.subscribe
 
         async def call(*arguments: Any) -> Any:
+            inner = getattr(self._part, method)
+            if (do := self._done_instead.pop(method, None)) is not None:
+                return await do(*arguments)
             answer = self._at_call.get(("", len(self.calls)))
-            answer = answer or self._at_call.get((method, self.calls.count(method)))
+            answer = answer or self._at_call.get((method, self.calls.count(method))) or self._always.get(method)
             self.calls.append(method)
             for place, (name, scripted) in enumerate(self._script):
                 if name == method:
