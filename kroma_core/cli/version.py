@@ -18,6 +18,11 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     command.set_defaults(run=run)
 
 
+def number() -> str:
+    """The version alone."""
+    return metadata.version(DISTRIBUTION)
+
+
 def text() -> str:
     found = _found()
     return f"kroma {found['version']} (plugin API {found['api']}, Python {found['python']})"
@@ -30,7 +35,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _found() -> dict[str, object]:
     return {
-        "version": metadata.version(DISTRIBUTION),
+        "version": number(),
         "api": API_VERSION,
         "python": platform.python_version(),
     }
