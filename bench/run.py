@@ -26,6 +26,7 @@ MEASUREMENTS = {
     "pipeline": "the whole derivation without an engine, beside op-node's pipeline",
     "engine_transfers": "transfers through the embedded engine, beside plain py-evm",
     "engine_precompiles": "blocks full of the most expensive cryptography",
+    "rpc": "the node's RPC under load, beside op-node's",
     "memory": "memory while 100 000 blocks are derived",
 }
 

@@ -8,10 +8,12 @@ from pathlib import Path
 import pytest
 import trio
 
-from bench import channel_decode, engine_precompiles, engine_transfers, memory, pipeline
+from bench import channel_decode, engine_precompiles, engine_transfers, memory, pipeline, rpc
 from bench.rows import Row, rows_from_json, show, table
 from bench.run import MEASUREMENTS
 from bench.synthetic_chain import write_recording
+from kroma_core.jsonrpc.methods import Methods
+from tests.jsonrpc.clients import served
 
 VECTOR = Path(__file__).parents[1] / "vectors/data/op-chains/plain-canyon.json.xz"
 
@@ -59,6 +61,22 @@ def test_memory_is_measured_in_tenfold_steps() -> None:
     assert memory.points_up_to(100) == (100,)
     assert memory.points_up_to(99_999) == (100, 1000, 10_000)
     assert memory.points_up_to(100_000) == (100, 1000, 10_000, 100_000)
+
+
+def test_the_rpc_is_measured_with_requests_that_are_answered() -> None:
+    async def status() -> dict[str, object]:
+        return {"current_l1": {}}
+
+    async def main() -> rpc.Load:
+        methods = Methods()
+        methods.add("optimism_syncStatus", status)
+        async with served(methods=methods) as server:
+            return await trio.to_thread.run_sync(rpc.load, server.url, 0.2)
+
+    load = trio.run(main)
+    assert load.rate > 0
+    assert 0 < load.p50 <= load.p99
+    assert [row.other for row in rpc.rows(load, None, "no peers")] == ["no peers", ""]
 
 
 def test_rows_come_back_from_their_json(capsys: pytest.CaptureFixture[str]) -> None:
