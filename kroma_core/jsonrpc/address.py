@@ -6,6 +6,7 @@ Providers put API keys into user, password, path or query: a server's name is it
 from __future__ import annotations
 
 import base64
+import re
 from typing import Final
 from urllib.parse import SplitResult, unquote, urlsplit
 
@@ -15,6 +16,8 @@ from kroma_core.errors import ConfigError
 
 PORTS: Final = {"http": 80, "https": 443, "ws": 80, "wss": 443}
 _HIDDEN = "***"
+_SECRET = 6
+"""Characters from which on a part of a URL may be a secret; shorter ones are words such as `v3`."""
 
 
 @attrs.frozen(kw_only=True)
@@ -67,10 +70,9 @@ class ServerAddress:
 
     def censored(self, text: str) -> str:
         """A text that the server sent, fit for a message: one short line, without what the URL keeps secret."""
-        for secret in (self.target, *self.target.strip("/").split("/"), *self.target.partition("?")[2].split("&")):
-            for part in (secret, secret.partition("=")[2]):
-                if len(part) >= 8:
-                    text = text.replace(part, _HIDDEN)
+        for part in (self.target, *re.split("[/?&=]", self.target)):
+            if len(part) >= _SECRET:
+                text = text.replace(part, _HIDDEN)
         line = " ".join("".join(character if character.isprintable() else " " for character in text).split())
         return line if len(line) <= 200 else line[:200] + "..."
 
