@@ -20,6 +20,10 @@ from tests.peers.scenarios import CONTRACTS, deposit
 from tests.peers.test_serve import served
 
 
+NO_THROTTLING = ["--throttle.unsafe-da-bytes-lower-threshold", "0"]
+"""Otherwise op-batcher wants to tell the engine how large its blocks may be (miner_setMaxDASize)."""
+
+
 def asked(engine: EngineAt) -> Rpc:
     """The engine's authenticated port."""
     secret = JwtSecret.read(engine.jwt)
@@ -105,7 +109,10 @@ def test_op_geth_agrees_with_what_op_node_makes_on_our_engine(tmp_path: Path) ->
                 ):
                     with shown_with(sequencer.running, verifier.running):
                         poster = attrs.evolve(verifying, rpc=ours)
-                        async with op_batcher(tmp_path / "batcher", l1=l1.url, engine=poster, node=sequencer):
+                        batches = op_batcher(
+                            tmp_path / "batcher", l1=l1.url, engine=poster, node=sequencer, options=NO_THROTTLING
+                        )
+                        async with batches:
                             await l1.keep_mining(1)
                             status = await verifier.until_safe(int(last["number"], 16))
                         assert status["safe_l2"]["hash"] == last["hash"]
