@@ -17,6 +17,7 @@ from kroma_core.api.engine import (
     Valid,
 )
 from kroma_core.api.hooks import ENTRY_POINT_GROUP, hookimpl
+from kroma_core.api.inspection import Facts
 from kroma_core.api.l1 import L1Source
 from kroma_core.api.observer import Observer
 from kroma_core.api.offers import AnyOffer, Clock, Offer, PluginContext
@@ -51,9 +52,9 @@ from kroma_core.api.transport import Message, MessageVerdict, Transport
 __all__ = [
     "API_VERSION", "AccountOverride", "AccountProof", "AccountState", "AnyOffer", "Applied", "BlobSource",
     "BlockOverride", "Building", "CallFailure", "CallOutcome", "Capability", "Clock", "DataPublisher", "DataSource",
-    "ENTRY_POINT_GROUP", "ExecutionEngine", "Gone", "Inconsistent", "InputFile", "Invalid", "L1Source", "Message",
-    "MessageCall", "MessageVerdict", "Missing", "Observer", "Offer", "PluginContext", "PoolArrivals", "PoolContent",
-    "Pooled", "Port", "Proof", "ProofSystem", "Ran", "RecordingFile", "Refusal", "Refused", "Role", "Sealed", "Secret",
-    "StateQueries", "Supposition", "Syncing", "Trace", "TraceRequest", "TracedCall", "TracedLog", "TracedStep",
-    "TransactionPlace", "Transport", "TxPool", "Valid", "hookimpl",
+    "ENTRY_POINT_GROUP", "ExecutionEngine", "Facts", "Gone", "Inconsistent", "InputFile", "Invalid", "L1Source",
+    "Message", "MessageCall", "MessageVerdict", "Missing", "Observer", "Offer", "PluginContext", "PoolArrivals",
+    "PoolContent", "Pooled", "Port", "Proof", "ProofSystem", "Ran", "RecordingFile", "Refusal", "Refused", "Role",
+    "Sealed", "Secret", "StateQueries", "Supposition", "Syncing", "Trace", "TraceRequest", "TracedCall", "TracedLog",
+    "TracedStep", "TransactionPlace", "Transport", "TxPool", "Valid", "hookimpl",
 ]  # fmt: skip

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 
 import attrs
 
+from kroma_core.api.inspection import Facts
 from kroma_core.api.roles import API_VERSION, Capability, Role
 from kroma_core.chain.config import ChainConfig
 from kroma_core.events import Event
@@ -48,13 +49,16 @@ class Offer(Generic[R]):
     documentation of the settings. `open(config, context, **required)` returns an async context manager that yields the
     part; the roles in `requires` are opened first and passed by the role's name (`blobs=` and `data=`: a tuple, in
     profile order; `l1=`, `engine=`: one part). `check(config, chain)` tells what is wrong with settings on a chain as
-    far as it shows without opening anything; it may read files.
+    far as it shows without opening anything; it may read files. `inspect(config, context)` asks the servers that the
+    part would use what they are, one `Facts` each: without opening the part, without writing anything, and without
+    raising for a server that is silent. None where there is nobody to ask.
     """
 
     kind: str
     config: type
     open: Callable[..., AbstractAsyncContextManager[R]]
     check: Callable[[Any, ChainConfig], Sequence[str]] = no_problems
+    inspect: Callable[[Any, PluginContext], Awaitable[Sequence[Facts]]] | None = None
     summary: str = ""
     requires: tuple[Role, ...] = ()
     capabilities: frozenset[Capability] = frozenset()

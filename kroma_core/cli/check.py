@@ -7,6 +7,9 @@ import os
 import sys
 from pathlib import Path
 
+from kroma_core.cli.stopping import run_until_signal
+from kroma_core.errors import ConfigError
+from kroma_core.node.live_check import check_live
 from kroma_core.node.plan import Plan, plan_profile
 from kroma_core.node.registry import discover
 
@@ -17,11 +20,16 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         help="find every problem of a profile without starting it",
         description="Read a profile, the files and plugins that it names and the chain's configuration, and tell every "
         "problem at once: unknown keys, missing plugins and files, capabilities that a part lacks, forks out of order, "
-        "ports used twice. Nothing is opened.",
+        "ports used twice. Nothing is opened. With --live the servers that the profile names are asked what they are, "
+        "and compared with the chain's configuration and with each other: chain ids, genesis hashes, fork times, the "
+        "beacon node's clock, how long it keeps blobs, the engine's secret and methods.",
         epilog="exit code 1: there are problems, one line each",
     )
     command.add_argument("profile", type=Path, metavar="PROFILE.toml")
     command.add_argument("--strict", action="store_true", help="warnings about the chain count as problems")
+    command.add_argument(
+        "--live", action="store_true", help="ask the servers that the profile names; nothing is written"
+    )
     command.set_defaults(run=run)
 
 
@@ -30,8 +38,18 @@ def run(arguments: argparse.Namespace) -> int:
     plan = plan_profile(arguments.profile, registry, os.environ, strict=arguments.strict)
     for warning in (*plan.chain.warnings, *registry.broken):
         print(f"kroma: warning: {warning}", file=sys.stderr)
+    lines: tuple[str, ...] = ()
+    if arguments.live:
+        report = run_until_signal(lambda: check_live(plan))
+        for line in report.warnings:
+            print(f"kroma: warning: {line}", file=sys.stderr)
+        if report.problems:
+            raise ConfigError(*report.problems)
+        lines = report.servers
     print(f"{arguments.profile}: ok")
     print(summary(plan))
+    for line in lines:
+        print(f"  asked    {line}")
     return 0
 
 

@@ -35,12 +35,11 @@ def claimed(folder: Path, chain: ChainConfig) -> Iterator[None]:
         yield
 
 
-def _check_identity(folder: Path, chain: ChainConfig) -> None:
-    rollup = chain.rollup
-    mine = {"chain": rollup.name, "l2_chain_id": rollup.l2_chain_id, "l2_genesis": "0x" + rollup.genesis.l2.hash.hex()}
+def expect_own(folder: Path, chain: ChainConfig) -> None:
+    """Raise `ConfigError` where the folder is another chain's; one that nobody has claimed passes, and stays so."""
+    mine = _identity_of(chain)
     path = folder / _IDENTITY
     if not path.exists():
-        _write(path, json.dumps({"schema": SCHEMA, **mine}))
         return
     try:
         stored = json.loads(path.read_text())
@@ -55,6 +54,23 @@ def _check_identity(folder: Path, chain: ChainConfig) -> None:
         raise ConfigError(
             f"data directory {folder}: it belongs to chain {_named(theirs)}, this profile is for {_named(mine)}"
         )
+
+
+def _check_identity(folder: Path, chain: ChainConfig) -> None:
+    path = folder / _IDENTITY
+    if path.exists():
+        expect_own(folder, chain)
+    else:
+        _write(path, json.dumps({"schema": SCHEMA, **_identity_of(chain)}))
+
+
+def _identity_of(chain: ChainConfig) -> dict[str, object]:
+    rollup = chain.rollup
+    return {
+        "chain": rollup.name,
+        "l2_chain_id": rollup.l2_chain_id,
+        "l2_genesis": "0x" + rollup.genesis.l2.hash.hex(),
+    }
 
 
 def _write(path: Path, text: str) -> None:

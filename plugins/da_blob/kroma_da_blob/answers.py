@@ -14,6 +14,9 @@ from kroma_core.codec.kzg import BLOB_SIZE, versioned_hash_of
 from kroma_core.errors import DecodeError
 from kroma_core.types import Hash32
 
+_RETENTION_KEYS = ("MIN_EPOCHS_FOR_DATA_COLUMN_SIDECARS_REQUESTS", "MIN_EPOCHS_FOR_BLOB_SIDECARS_REQUESTS")
+"""Epochs for which a node serves what blobs are made of, the newer form first."""
+
 
 @attrs.frozen(kw_only=True)
 class FoundBlob:
@@ -67,6 +70,18 @@ def chain_id(answer: Any) -> int | None:
     """The L1's chain id of `/eth/v1/config/spec`, which not all nodes tell. Raises `DecodeError`."""
     spec = _under_data(answer)
     return _decimal(spec, "DEPOSIT_CHAIN_ID") if "DEPOSIT_CHAIN_ID" in spec else None
+
+
+def retention(answer: Any) -> int | None:
+    """Seconds for which every node has to keep blobs, of `/eth/v1/config/spec`. Raises `DecodeError`.
+
+    None where the node does not tell.
+    """
+    spec = _under_data(answer)
+    epochs = next((_decimal(spec, key) for key in _RETENTION_KEYS if key in spec), None)
+    if epochs is None or "SLOTS_PER_EPOCH" not in spec:
+        return None
+    return epochs * _decimal(spec, "SLOTS_PER_EPOCH") * slot_ms(answer) // 1000
 
 
 def head_slot(answer: Any) -> int:

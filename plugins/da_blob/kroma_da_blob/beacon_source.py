@@ -12,11 +12,11 @@ from typing import Any
 import attrs
 import trio
 
-from kroma_core.api import Missing
+from kroma_core.api import Facts, Missing
 from kroma_core.errors import DecodeError, TemporaryError
 from kroma_core.events import Event, Retrying
 from kroma_core.jsonrpc.errors import Failure, NoAnswer
-from kroma_core.types import Hash32, L1Ref
+from kroma_core.types import Hash32, L1Ref, Timestamp
 from kroma_da_blob import answers
 from kroma_da_blob.answers import FoundBlob, SlotClock
 from kroma_da_blob.checking import BlobCheck
@@ -53,6 +53,23 @@ class BeaconBlobs:
         except TemporaryError as error:
             what = "read the beacon chain's clock (asked again when a blob is needed)"
             self._emit(Retrying(part=self._part, what=what, error=str(error), attempt=1, delay=0.0))
+
+    async def facts(self) -> Facts:
+        """The node's clock, its L1, and for how long it keeps blobs."""
+        try:
+            genesis = await self._told("genesis", "beacon/genesis")
+            spec = await self._told("spec", "config/spec")
+            return Facts(
+                server=self._server.name,
+                chain_id=answers.chain_id(spec),
+                slot_zero=Timestamp(answers.genesis_time(genesis)),
+                slot_ms=answers.slot_ms(spec),
+                blob_retention=answers.retention(spec),
+            )
+        except NoAnswer as error:
+            return Facts(server=self._server.name, silent=str(error))
+        except DecodeError as error:
+            return Facts(server=self._server.name, silent=f"not an answer of a beacon node: {error}")
 
     async def blobs(self, block: L1Ref, versioned_hashes: Sequence[Hash32]) -> tuple[bytes, ...] | Missing:
         wanted = tuple(dict.fromkeys(versioned_hashes))

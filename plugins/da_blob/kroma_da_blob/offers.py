@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 
 import attrs
 
-from kroma_core.api import BlobSource, Capability, DataSource, Offer, PluginContext, Role, Secret, hookimpl
+from kroma_core.api import BlobSource, Capability, DataSource, Facts, Offer, PluginContext, Role, Secret, hookimpl
 from kroma_core.chain.config import ChainConfig
 
 
@@ -88,6 +88,12 @@ def check_archive(settings: ArchiveSettings, chain: ChainConfig) -> Sequence[str
     return archive_problems(settings)
 
 
+async def inspect_beacon(settings: BeaconSettings, context: PluginContext) -> Sequence[Facts]:
+    from kroma_da_blob.opening import inspected_beacon
+
+    return await inspected_beacon(settings, context)
+
+
 @hookimpl
 def provide_data_sources() -> Sequence[Offer[DataSource]]:
     return [
@@ -110,6 +116,7 @@ def provide_blob_sources() -> Sequence[Offer[BlobSource]]:
             config=BeaconSettings,
             open=open_beacon,
             check=check_beacon,
+            inspect=inspect_beacon,
             summary="the beacon API of an L1 node: blobs, or blob_sidecars",
         ),
         Offer(

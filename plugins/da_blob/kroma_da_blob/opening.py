@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 
-from kroma_core.api import BlobSource, PluginContext, Secret
+from kroma_core.api import BlobSource, Facts, PluginContext, Secret
 from kroma_core.errors import ConfigError
 from kroma_core.jsonrpc.address import ServerAddress
 from kroma_da_blob.answers import SlotClock
@@ -21,6 +21,19 @@ ARCHIVE_PART = "blobs archive"
 @asynccontextmanager
 async def opened_beacon(settings: BeaconSettings, context: PluginContext) -> AsyncIterator[BlobSource]:
     """A beacon node as a blob source, once it has been asked for its clock. One that is down is opened all the same."""
+    async with _beacon(settings, context) as source:
+        await source.probe()
+        yield source
+
+
+async def inspected_beacon(settings: BeaconSettings, context: PluginContext) -> Sequence[Facts]:
+    """What a beacon node says of itself."""
+    async with _beacon(settings, context) as source:
+        return [await source.facts()]
+
+
+@asynccontextmanager
+async def _beacon(settings: BeaconSettings, context: PluginContext) -> AsyncIterator[BeaconBlobs]:
     async with open_server(
         _with_key(settings.url, settings.key),
         part=BEACON_PART,
@@ -28,9 +41,7 @@ async def opened_beacon(settings: BeaconSettings, context: PluginContext) -> Asy
         seconds=settings.timeout,
         headers=_headers(settings.authorization),
     ) as server:
-        source = BeaconBlobs(server, part=BEACON_PART, l1_chain_id=context.chain.rollup.l1_chain_id, emit=context.emit)
-        await source.probe()
-        yield source
+        yield BeaconBlobs(server, part=BEACON_PART, l1_chain_id=context.chain.rollup.l1_chain_id, emit=context.emit)
 
 
 @asynccontextmanager

@@ -18,7 +18,7 @@ from kroma_core.jsonrpc.errors import Failure, NoAnswer, RpcError
 from kroma_engine_rpc.answers import said
 from kroma_engine_rpc.identity import identity_problems, needed_methods
 
-_UNAUTHORIZED = (401, 403)
+UNAUTHORIZED = (401, 403)
 _CLOCK_WORDS = ("stale", "future", "expired", "iat", "issued")
 """What engines say of a token whose time of issue is not theirs."""
 
@@ -111,24 +111,25 @@ class Connection:
         except NoAnswer as error:
             if error.failure is Failure.UNREACHABLE:
                 self._lost()
-            if error.status in _UNAUTHORIZED:
+            if error.status in UNAUTHORIZED:
                 self._lost()
-                raise self._unauthorized(error) from error
+                raise unauthorized(error, self.secret) from error
             raise
-
-    def _unauthorized(self, error: NoAnswer) -> KromaError:
-        """A secret that differs stays different; a clock may be set right."""
-        if any(word in error.reason.lower() for word in _CLOCK_WORDS):
-            return TemporaryError(f"{error}; the engine's clock and this machine's may differ by at most 60 s")
-        return CriticalError(
-            f"{error}; the secret in {self.secret} (jwt_secret) has to be the one that the engine was started with "
-            "(--authrpc.jwtsecret)"
-        )
 
     def _lost(self) -> None:
         self._known = False
         for forget in self.on_lost:
             forget()
+
+
+def unauthorized(error: NoAnswer, secret: Path) -> KromaError:
+    """What a refused token means: a secret that differs stays different; a clock may be set right."""
+    if any(word in error.reason.lower() for word in _CLOCK_WORDS):
+        return TemporaryError(f"{error}; the engine's clock and this machine's may differ by at most 60 s")
+    return CriticalError(
+        f"{error}; the secret in {secret} (jwt_secret) has to be the one that the engine was started with "
+        "(--authrpc.jwtsecret)"
+    )
 
 
 def readable(what: str, server: str) -> _Readable:

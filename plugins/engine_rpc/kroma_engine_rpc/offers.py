@@ -8,7 +8,7 @@ from pathlib import Path
 
 import attrs
 
-from kroma_core.api import Capability, ExecutionEngine, Offer, PluginContext, hookimpl
+from kroma_core.api import Capability, ExecutionEngine, Facts, Offer, PluginContext, hookimpl
 from kroma_core.chain.config import ChainConfig
 from kroma_core.errors import ConfigError
 
@@ -59,6 +59,12 @@ def check(settings: EngineSettings, chain: ChainConfig) -> Sequence[str]:
     return problems
 
 
+async def inspect(settings: EngineSettings, context: PluginContext) -> Sequence[Facts]:
+    from kroma_engine_rpc.inspection import inspected
+
+    return await inspected(settings, context)
+
+
 @hookimpl
 def provide_engines() -> Sequence[Offer[ExecutionEngine]]:
     return [
@@ -67,6 +73,7 @@ def provide_engines() -> Sequence[Offer[ExecutionEngine]]:
             config=EngineSettings,
             open=open_engine,
             check=check,
+            inspect=inspect,
             summary="an external execution client, over the authenticated Engine API",
             capabilities=frozenset({Capability.EXECUTES, Capability.PROOFS}),
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -19,7 +20,7 @@ class Budget:
         self._per_second = per_second
         self._slots = trio.Semaphore(at_once)
         self._turn = trio.Lock()
-        self._free_at = 0.0
+        self._free_at = -math.inf
         """When the calls let through so far are paid for."""
 
     @asynccontextmanager

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 
 import attrs
 
-from kroma_core.api import L1Source, Offer, PluginContext, Secret, hookimpl
+from kroma_core.api import Facts, L1Source, Offer, PluginContext, Secret, hookimpl
 from kroma_core.chain.config import ChainConfig
 from kroma_core.errors import ConfigError
 from kroma_core.jsonrpc.address import ServerAddress
@@ -79,6 +79,12 @@ async def open_rpc(settings: RpcSettings, context: PluginContext) -> AsyncIterat
         yield source
 
 
+async def inspect(settings: RpcSettings, context: PluginContext) -> Sequence[Facts]:
+    from kroma_l1_rpc.inspection import inspected
+
+    return await inspected(settings, context)
+
+
 @hookimpl
 def provide_l1_sources() -> Sequence[Offer[L1Source]]:
     return [
@@ -87,6 +93,7 @@ def provide_l1_sources() -> Sequence[Offer[L1Source]]:
             config=RpcSettings,
             open=open_rpc,
             check=problems_with,
+            inspect=inspect,
             summary="L1 over JSON-RPC, from several servers, everything checked against its hash",
         )
     ]

@@ -76,6 +76,7 @@ class Prefetch:
         if self._reading is None or heads is None:
             return
         head = heads.unsafe.number
+        near = self._reading + self._depth // 2
         portion: list[tuple[int, Key]] = []
         ahead = 0
         for number in range(self._reading + 1, min(self._reading + self._depth, head) + 1):
@@ -92,7 +93,8 @@ class Prefetch:
             if len(portion) == PORTION:
                 yield portion
                 portion = []
-        if portion:
+        # A few blocks at the far end wait for more, so that requests are worth their while.
+        if portion and (len(portion) == PORTION or portion[-1][0] == head or portion[0][0] <= near):
             yield portion
 
     def _lacks(self, number: int) -> bool:
