@@ -6,7 +6,7 @@ Every wait has its end: for a request to begin, for it to arrive, for the answer
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from urllib.parse import urlsplit
 
@@ -14,8 +14,9 @@ import attrs
 import h11
 import trio
 
+from kroma_core.errors import NotFound
 from kroma_core.jsonrpc.errors import Code, RpcError
-from kroma_core.jsonrpc.http import HttpServer, Request, Response, find_route, split_target
+from kroma_core.jsonrpc.http import HttpServer, Request, Response, Route, find_route, split_target
 from kroma_core.jsonrpc.processing import Broken, Processor, contained
 from kroma_core.jsonrpc.websocket import serve_websocket
 
@@ -25,6 +26,9 @@ LINGER_SECONDS = 1
 
 JSON_TYPES = frozenset({"application/json", "application/json-rpc", "application/jsonrequest"})
 """Types that a browser does not send to another site without asking it first."""
+
+_STATUSES: Mapping[int, int] = {Code.INVALID_PARAMS: 400, Code.INTERNAL_ERROR: 500}
+"""HTTP statuses of the errors that routes raise."""
 
 Waiting = Callable[[], AbstractContextManager[trio.CancelScope]]
 
@@ -160,8 +164,12 @@ class HttpConnection:
             case (route, named):
                 async with self._slots:
                     seconds = self._server.limits.request_seconds
+                    began = trio.current_time()
                     with trio.move_on_after(seconds):
-                        found = await contained(route.path, lambda: route.answer(attrs.evolve(request, named=named)))
+                        asked = attrs.evolve(request, named=named)
+                        found = await contained(route.path, lambda: _answered(route, asked))
+                        if isinstance(found, Broken):
+                            self._processor.report(route.path, trio.current_time() - began, found)
                         return found if isinstance(found, Response) else _failure(found)
                     return Response.text(f"no answer within {seconds:g} s\n", 503)
             case True:
@@ -250,10 +258,16 @@ def _preflight(origin: str | None) -> Response:
     )
 
 
+async def _answered(route: Route, request: Request) -> Response:
+    try:
+        return await route.answer(request)
+    except NotFound as error:
+        return Response.text(f"{error}\n", 404)
+
+
 def _failure(found: RpcError | Broken | object) -> Response:
     """What a route answers where it raised."""
     error = found.error if isinstance(found, Broken) else found
     if not isinstance(error, RpcError):
         return Response.text("internal error\n", 500)
-    status = {Code.INVALID_PARAMS: 400, Code.INTERNAL_ERROR: 500}.get(Code(error.code), 503)
-    return Response.text(error.message + "\n", status)
+    return Response.text(error.message + "\n", _STATUSES.get(error.code, 503))

@@ -76,7 +76,7 @@ class _Client:
         self._written = trio.Event()
 
     def post(self, message: bytes) -> None:
-        self._say(TextMessage(data=message.decode()))
+        self._say(TextMessage(data=message.decode(errors="replace")))
 
     def begin(self, task: Task) -> None:
         self._nursery.start_soon(self._run_task, task)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -11,7 +12,7 @@ import pytest
 import trio
 import trio.testing
 
-from kroma_core.errors import ConfigError, DecodeError
+from kroma_core.errors import ConfigError, DecodeError, NotFound
 from kroma_core.jsonrpc.limits import Limits
 from kroma_core.jsonrpc.server import HttpServer, Request, Response, Route, serve_http
 from tests.jsonrpc.clients import Served, call, read_all, with_server
@@ -127,6 +128,27 @@ def test_what_is_not_http_is_refused(request_text: bytes) -> None:
         await expect_alive(server)
 
     with_server(check)
+
+
+def test_whatever_bytes_arrive_the_server_goes_on() -> None:
+    chance = random.Random(20)
+    upgrade = b"GET / HTTP/1.1\r\nhost: localhost\r\nupgrade: websocket\r\nconnection: Upgrade\r\n"
+    upgrade += b"sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\nsec-websocket-version: 13\r\n\r\n"
+    whole = HEAD + b'content-length: 48\r\n\r\n{"jsonrpc":"2.0","id":1,"method":"test_encoded"}'
+
+    async def check(server: Served) -> None:
+        for _ in range(150):
+            noise = chance.randbytes(chance.randrange(1, 200))
+            changed = bytearray(chance.choice([whole, upgrade]))
+            for _ in range(chance.randrange(1, 6)):
+                changed[chance.randrange(len(changed))] = chance.randrange(256)
+            async with await server.raw() as stream:
+                await stream.send_all(chance.choice([noise, bytes(changed), upgrade + noise, whole + noise]))
+                with trio.move_on_after(0.01):
+                    await stream.receive_some()
+        await expect_alive(server)
+
+    with_server(check, websocket=True)
 
 
 def test_clients_that_leave_at_any_point_harm_nobody() -> None:
@@ -298,6 +320,8 @@ def test_who_is_not_authorised_is_refused_before_the_body_is_read() -> None:
 async def _greet(request: Request) -> Response:
     if request.named["name"] == "nobody":
         raise DecodeError("name: expected somebody")
+    if request.named["name"] == "nowhere":
+        raise NotFound("nobody lives there")
     if request.named["name"] == "broken":
         raise KeyError("broken")
     return Response.json({"name": request.named["name"], "twice": request.query.get("n")})
@@ -310,6 +334,7 @@ async def _greet(request: Request) -> Response:
         ("HEAD", "/greet/anna", 200),
         ("POST", "/greet/anna", 405),
         ("GET", "/greet/nobody", 400),
+        ("GET", "/greet/nowhere", 404),
         ("GET", "/greet/broken", 500),
         ("GET", "/greet/a/b", 404),
         ("GET", "/nothing", 404),
@@ -326,3 +351,12 @@ def test_routes_answer_their_paths(method: str, path: str, status: int) -> None:
     assert response.status_code == status
     if path.startswith("/greet/a%20b"):
         assert response.json() == {"name": "a b", "twice": ["1", "2"]}
+
+
+def test_a_mistake_in_a_route_is_told_with_its_place() -> None:
+    async def check(server: Served) -> None:
+        async with httpx.AsyncClient(trust_env=False) as client:
+            assert "test_server.py" not in (await client.get(server.url + "/greet/broken")).text
+        assert ["test_server.py" in event.error for event in server.events] == [True]  # type: ignore[union-attr]  # the only kind there is
+
+    with_server(check, routes=[Route("GET", "/greet/{name}", _greet)])
