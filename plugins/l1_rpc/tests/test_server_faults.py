@@ -10,7 +10,7 @@ import pytest
 
 from kroma_core.codec.receipts import Receipt
 from kroma_core.errors import ConfigError, NotFound, TemporaryError
-from kroma_core.l1 import L1Block, L1Label
+from kroma_core.l1 import L1Label
 from kroma_core.testing.rpc_node import Body, Cut, Error, Fault, Hang, RpcNode, Status
 from kroma_core.testing.scripted_l1 import ScriptedL1
 from kroma_core.types import L1Number
@@ -294,13 +294,6 @@ def test_nothing_of_a_url_but_its_server_is_told(follow: Any, run: Any) -> None:
                 assert secret not in told
 
     run(body)
-
-
-def anvil_block(l1: ScriptedL1) -> tuple[L1Block, RpcNode]:
-    """A block whose transactions root covers a blob transaction with its sidecar, and a server that shows it."""
-    blob = l1.blob_tx([bytes(131_072)])
-    honest = l1.mine([l1.batcher_tx(b"\0x"), blob])
-    return honest, RpcNode(l1=l1)
 
 
 def test_the_receipts_root_is_compared_with_what_the_header_says(follow: Any, run: Any) -> None:
