@@ -93,20 +93,21 @@ class Anvil(L1):
         await self.rpc.call("evm_setIntervalMining", seconds)
 
     async def reorg(self, depth: int) -> None:
-        """Replace the last `depth` blocks by as many empty ones, and mine one more.
+        """Replace the last `depth` blocks by as many others, of which the first has a transaction; mine one more.
 
         The batcher's transactions in them are lost; its next nonce stays what it was, so that it can go on.
         """
         batcher = "0x" + BATCHER.address.hex()
         nonce = await self.rpc.call("eth_getTransactionCount", batcher, "latest")
-        await self.rpc.call("anvil_reorg", depth, [])
+        different = {"from": self.account, "to": batcher, "value": "0x1", "gas": "0x5208"}
+        await self.rpc.call("anvil_reorg", depth, [[different, 0]])
         await self.rpc.call("anvil_setNonce", batcher, nonce)
         await self.mine()
 
 
 @asynccontextmanager
-async def anvil(folder: Path, *, block_time: int = 2, start: int | None = None) -> AsyncIterator[Anvil]:
-    """anvil at block 1, mining nothing by itself; safe and finalised blocks lie 4 and 8 behind the head.
+async def anvil(folder: Path, *, block_time: int = 2, start: int | None = None, epoch: int = 4) -> AsyncIterator[Anvil]:
+    """anvil at block 1, mining nothing by itself; the safe block lies `epoch` behind the head, the finalised one twice.
 
     Its block 0 has the root of an empty state, in which no proof holds: op-node asks for one before it begins.
     `start`: time of block 0, `GENESIS_AGE` ago by default.
@@ -115,7 +116,18 @@ async def anvil(folder: Path, *, block_time: int = 2, start: int | None = None) 
     rpc = Rpc(f"http://127.0.0.1:{port}")
     first = int(time.time()) - GENESIS_AGE if start is None else start
     command = [program("anvil"), "--host", "127.0.0.1", "--port", port, "--chain-id", CHAIN_ID, "--hardfork", "prague"]
-    command += ["--timestamp", first, "--accounts", 4, "--slots-in-an-epoch", 4, "--no-mining", "--order", "fifo", "-q"]
+    command += [
+        "--timestamp",
+        first,
+        "--accounts",
+        4,
+        "--slots-in-an-epoch",
+        epoch,
+        "--no-mining",
+        "--order",
+        "fifo",
+        "-q",
+    ]
     async with running("anvil", [str(part) for part in command], folder, ready=rpc.answers) as started:
         await rpc.call("anvil_setBlockTimestampInterval", block_time)
         for address, code in CONTRACTS.items():

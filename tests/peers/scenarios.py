@@ -85,7 +85,7 @@ async def eventful_blocks(l1: Anvil, *, blocks: int) -> None:
 
 @asynccontextmanager
 async def sequenced(
-    folder: Path, l1: L1, rollup: Rollup | None = None, *, beacon: BeaconApi | None = None
+    folder: Path, l1: L1, rollup: Rollup | None = None, *, beacon: BeaconApi | None = None, trust_l1: bool = False
 ) -> AsyncIterator[World]:
     """op-node makes blocks on op-geth. The rollup begins with the L1's first block, all upgrades active, by default."""
     made = rollup or await with_genesis_hash(await rollup_on(l1), folder / "genesis")
@@ -93,7 +93,9 @@ async def sequenced(
     async with AsyncExitStack() as stack:
         engine = await stack.enter_async_context(op_geth(folder / "op-geth", made))
         node = await stack.enter_async_context(
-            op_node(folder / "op-node", rollup=made, l1=l1.url, engine=engine, beacon=url, sequencer=True)
+            op_node(
+                folder / "op-node", rollup=made, l1=l1.url, engine=engine, beacon=url, sequencer=True, trust_l1=trust_l1
+            )
         )
         stack.enter_context(shown_with(node.running))
         yield World(folder=folder, rollup=made, l1=l1, engine=engine, sequencer=node)

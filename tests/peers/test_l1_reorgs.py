@@ -1,0 +1,116 @@
+"""A live anvil that reorganises 1, 5 and 64 blocks deep: our nodes, and op-node, come to the same chain each time."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import attrs
+import pytest
+import trio
+
+from tests.peers.l1 import Anvil, anvil
+from tests.peers.l2 import op_geth
+from tests.peers.node import PYEVM, Kroma, engine_rpc, kroma, l1_rpc, verifier
+from tests.peers.rpc import shown_with, until
+from tests.peers.scenarios import World, at_rest, deposit, posting, sequenced
+
+DEPTHS = (1, 5, 64)
+ENGINES = ("pyevm", "op-geth")
+
+
+@attrs.frozen(kw_only=True)
+class Scenario:
+    """Safe heads that were abandoned and reached, by depth; sync status at the end; what our nodes logged."""
+
+    abandoned: dict[int, dict[str, Any]]
+    agreed: dict[int, dict[str, dict[str, Any]]]
+    reference: dict[str, Any]
+    ours: dict[str, dict[str, Any]]
+    logs: dict[str, str]
+
+
+@pytest.fixture(scope="module")
+def scenario(tmp_path_factory: pytest.TempPathFactory) -> Scenario:
+    return trio.run(_scenario, tmp_path_factory.mktemp("reorgs"))
+
+
+async def _scenario(folder: Path) -> Scenario:
+    abandoned: dict[int, dict[str, Any]] = {}
+    agreed: dict[int, dict[str, dict[str, Any]]] = {}
+    async with AsyncExitStack() as stack:
+        l1 = await stack.enter_async_context(anvil(folder / "l1", epoch=64))
+        await l1.mine(290)
+        world = await stack.enter_async_context(sequenced(folder, l1))
+        nodes = await stack.enter_async_context(_our_nodes(world, l1))
+        await world.sequencer.until_unsafe(100)
+        async with posting(world):
+            await l1.keep_mining(1)
+            safe = 100
+            for depth in DEPTHS:
+                await deposit(l1)
+                safe = await _all_beyond(safe, world, nodes)
+                await l1.keep_mining(0)
+                for node in (world.sequencer, *nodes.values()):
+                    await at_rest(node, l1)
+                head = await l1.rpc.number()
+                abandoned[depth] = await l1.rpc.block(head)
+                await l1.reorg(depth)
+                assert (await l1.rpc.block(head))["hash"] != abandoned[depth]["hash"]
+                await l1.keep_mining(1)
+                safe = await _all_beyond(safe + 2, world, nodes)
+                agreed[depth] = {name: (await node.status())["safe_l2"] for name, node in nodes.items()}
+            last = int((await world.stop())["number"], 16)
+            await world.sequencer.until_safe(last)
+        await l1.keep_mining(0)
+        return Scenario(
+            abandoned=abandoned,
+            agreed=agreed,
+            reference=await at_rest(world.sequencer, l1),
+            ours={name: await at_rest(node, l1) for name, node in nodes.items()},
+            logs={name: node.running.log.read_text() for name, node in nodes.items()},
+        )
+
+
+async def _all_beyond(number: int, world: World, nodes: Mapping[str, Kroma]) -> int:
+    """Wait until every safe head is above `number`, on the sequencer's chain, and on L1's branch.
+
+    The sequencer's is returned.
+    """
+    safe = (await world.sequencer.until_safe(number + 1))["safe_l2"]["number"]
+
+    async def canonical(node: Kroma) -> bool:
+        head = (await node.status())["safe_l2"]
+        origin = head["l1origin"]
+        same_l2 = (await world.engine.rpc.block(head["number"]))["hash"] == head["hash"]
+        same_l1 = (await world.l1.rpc.block(origin["number"]))["hash"] == origin["hash"]
+        return bool(head["number"] > number) and same_l2 and same_l1
+
+    for name, node in nodes.items():
+        await until(lambda node=node: canonical(node), bool, seconds=90, what=f"ours on {name} above {number}")  # type: ignore[misc]  # a default has no type
+    return int(safe)
+
+
+@asynccontextmanager
+async def _our_nodes(world: World, l1: Anvil) -> AsyncIterator[dict[str, Kroma]]:
+    one, other = world.folder / "ours-on-pyevm", world.folder / "ours-on-op-geth"
+    async with op_geth(other / "op-geth", world.rollup) as geth:
+        embedded = verifier(one, world.rollup, l1=l1_rpc(l1.url), engine=PYEVM)
+        external = verifier(other, world.rollup, l1=l1_rpc(l1.url), engine=engine_rpc(geth))
+        async with kroma(one, embedded) as pyevm, kroma(other, external) as rpc:
+            with shown_with(pyevm.running, rpc.running):
+                yield {"pyevm": pyevm, "op-geth": rpc}
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_in_the_end_the_sync_status_is_that_of_op_node(scenario: Scenario, engine: str) -> None:
+    assert scenario.ours[engine] == scenario.reference
+
+
+@pytest.mark.parametrize("depth", DEPTHS)
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_reorg_is_told_with_the_block_that_was_left(scenario: Scenario, engine: str, depth: int) -> None:
+    number = int(scenario.abandoned[depth]["number"], 16)
+    assert f"L1 reorg of {depth} blocks: {number} ({scenario.abandoned[depth]['hash']})" in scenario.logs[engine]
