@@ -68,9 +68,10 @@ async def check_live(plan: Plan, *, clock: Clock = time.time) -> LiveReport:
     for one in inspected:
         for facts in one.facts:
             problems += [f"{one.name(facts)}: {text}" for text in _problems_of(one.role, facts, rollup)]
-            if one.role is Role.ENGINE and facts.chain_config is not None:
-                fields = Fields.of(facts.chain_config, source=one.name(facts), findings=findings)
-                compare_with_rollup(fields, rollup, "the rollup config")
+        configured = next((facts for facts in one.facts if facts.chain_config is not None), None)
+        if one.role is Role.ENGINE and configured is not None:
+            fields = Fields.of(configured.chain_config, source=one.name(configured), findings=findings)
+            compare_with_rollup(fields, rollup, "the rollup config")
     problems += findings.problems
     problems += _beacon_problems(inspected)
     problems += _retention_problems(inspected, plan, clock())
@@ -165,9 +166,11 @@ def _oldest_blobs(inspected: Sequence[_Inspected], plan: Plan) -> int | None:
     It goes back from the safe head by the sequencer's drift and a channel timeout.
     """
     rollup = plan.chain.rollup
-    safe = next((facts.safe_time for _, facts in _facts_of(inspected, Role.ENGINE) if facts.safe_time), None)
-    if safe is None and plan.data_dir.exists():
-        return None  # an engine that keeps its chain there, and does not tell before it is opened
+    engines = [facts for _, facts in _facts_of(inspected, Role.ENGINE)]
+    safe = next((facts.safe_time for facts in engines if facts.safe_time), None)
+    asked = any(part.installed.offer.inspect is not None for part in plan.of_role(Role.ENGINE))
+    if safe is None and (plan.data_dir.exists() or (asked and all(facts.silent for facts in engines))):
+        return None  # an engine that keeps its chain in the folder and is not open, or that gave no answer
     first = _first_blobs(plan.chain)
     if first is None:
         return None

@@ -9,9 +9,9 @@ from pathlib import Path
 import attrs
 import pytest
 import trio
-from kroma_da_blob.offers import BeaconSettings, open_beacon
+from kroma_da_blob.offers import BeaconSettings, inspect_beacon, open_beacon
 
-from kroma_core.api import BlobSource, Missing, PluginContext, Secret
+from kroma_core.api import BlobSource, Facts, Missing, PluginContext, Secret
 from kroma_core.errors import TemporaryError
 from kroma_core.events import Event, RequestAnswered, Retrying
 from kroma_core.forks import Fork
@@ -310,3 +310,45 @@ def test_a_key_in_the_url_is_sent_and_never_shown() -> None:
             nursery.cancel_scope.cancel()
 
     trio.run(main)
+
+
+# --- what it says of itself before a node starts
+
+
+def facts_of(node: BeaconNode) -> Facts:
+    async def main() -> Facts:
+        with trio.fail_after(30):
+            async with trio.open_nursery() as nursery:
+                url = await nursery.start(node.serve)
+                chain = rollup_on(node.l1, forks=all_forks_until(Fork.ECOTONE))
+                context = PluginContext(chain=chain, data_dir=Path(), clock=lambda: 0.0, emit=lambda event: None)
+                (found,) = await inspect_beacon(BeaconSettings(url=url), context)
+                nursery.cancel_scope.cancel()
+        return found
+
+    return trio.run(main)
+
+
+def test_its_clock_its_l1_and_how_long_it_keeps_blobs_are_told() -> None:
+    spec = {
+        "DEPOSIT_CHAIN_ID": "900",
+        "SLOTS_PER_EPOCH": "32",
+        "MIN_EPOCHS_FOR_BLOB_SIDECARS_REQUESTS": "4096",
+    }
+    node = BeaconNode(l1=sample_l1(), spec=spec)
+    found = facts_of(node)
+    assert (found.chain_id, found.slot_zero, found.slot_ms) == (900, node.l1.genesis_time, 12_000)
+    assert found.blob_retention == 4096 * 32 * 12
+    later = facts_of(BeaconNode(l1=sample_l1(), spec={**spec, "MIN_EPOCHS_FOR_DATA_COLUMN_SIDECARS_REQUESTS": "5000"}))
+    assert later.blob_retention == 5000 * 32 * 12
+
+
+def test_a_node_that_does_not_tell_how_long_it_keeps_blobs_is_not_taken_to_forget_them() -> None:
+    found = facts_of(BeaconNode(l1=sample_l1()))
+    assert (found.silent, found.chain_id, found.blob_retention) == (None, None, None)
+
+
+def test_a_node_without_a_clock_is_told_to_be_of_no_use() -> None:
+    assert "no slot can be told from a time" in (facts_of(BeaconNode(l1=sample_l1(), without={"spec"})).silent or "")
+    broken = BeaconNode(l1=sample_l1(), plant={"genesis": json_answer({"data": {"genesis_time": "soon"}})})
+    assert "not an answer of a beacon node: genesis_time" in (facts_of(broken).silent or "")
