@@ -68,9 +68,9 @@ class World:
     _channels: int = 0
 
     @classmethod
-    def at(cls, fork: Fork, **limits: int) -> World:
+    def at(cls, fork: Fork, *, l1: ScriptedL1 | None = None, **limits: int) -> World:
         """A world in which all forks up to this one are active; `limits` as `rollup_on` has them."""
-        l1 = ScriptedL1()
+        l1 = l1 or ScriptedL1()
         genesis = _genesis(fork, Timestamp(l1.genesis.header.timestamp))
         times = all_forks_until(fork)
         rules = Schedule(table=_OP.schedule.table, times=times, block_time=Seconds(2)).at(genesis.timestamp)
