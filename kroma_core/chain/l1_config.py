@@ -120,6 +120,23 @@ def l1_config_from_json(obj: object, *, source: str) -> L1ChainConfig:
     return _read(Fields.of(obj, source=source))
 
 
+def l1_config_to_json(config: L1ChainConfig) -> dict[str, object]:
+    """geth's chain config with what this knows of an L1: reading it gives the same config.
+
+    Which upgrade brought which fraction is not known any more: they get the names of upgrades in turn. Raises
+    `ConfigError` where there are more than names.
+    """
+    steps = config.blob_schedule.steps
+    if len(steps) > len(_BLOB_FORKS):
+        raise ConfigError(f"chain config of L1 {config.chain_id}: it has {len(steps)} blob schedules")
+    named = list(zip(_BLOB_FORKS, steps, strict=False))
+    return {
+        "chainId": config.chain_id,
+        **{f"{name}Time": time for name, (time, _) in named},
+        "blobSchedule": {name: {"baseFeeUpdateFraction": fraction} for name, (_, fraction) in named},
+    }
+
+
 def blob_base_fee(header: Header, l1: L1ChainConfig, rules: Rules) -> int | None:
     """Price of blob gas in an L1 block, in wei, at least 1; None before the L1 has blobs.
 

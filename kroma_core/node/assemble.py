@@ -51,16 +51,25 @@ class EngineAlone:
     emit: Callable[[Event], None]
 
 
+Wrap = Callable[[Role, Any], Any]
+"""What takes a part's place: given each as it opens, before other parts get it."""
+
+
+def as_it_is(role: Role, part: Any) -> Any:
+    """Every part in its own place."""
+    return part
+
+
 @asynccontextmanager
 async def assemble(
-    plan: Plan, *, observers: Mapping[str, Observer] | None = None, clock: Clock = time.time
+    plan: Plan, *, observers: Mapping[str, Observer] | None = None, clock: Clock = time.time, wrap: Wrap = as_it_is
 ) -> AsyncIterator[Parts]:
     """Open every part of `plan`; `observers` are core's own, told of events besides those of the profile.
 
     What a part raises while it opens or closes carries a note that names the part. Cancellation at any time closes what
     has been opened.
     """
-    async with _opened(plan, observers or {}, clock) as (opened, broadcast):
+    async with _opened(plan, observers or {}, clock, wrap) as (opened, broadcast):
         yield Parts(
             l1=opened[Role.L1][0],
             blobs=tuple(opened[Role.BLOBS]),
@@ -83,7 +92,7 @@ async def assemble_engine(
 
 @asynccontextmanager
 async def _opened(
-    plan: Plan, observers: Mapping[str, Observer], clock: Clock
+    plan: Plan, observers: Mapping[str, Observer], clock: Clock, wrap: Wrap = as_it_is
 ) -> AsyncIterator[tuple[Mapping[Role, Sequence[Any]], Broadcast]]:
     """The parts of a plan by role, and what tells all observers."""
     broadcast = Broadcast(dict(observers))
@@ -91,7 +100,7 @@ async def _opened(
     async with AsyncExitStack() as stack:
         stack.enter_context(claimed(plan.data_dir, plan.chain))
         for part in plan.parts:
-            opened[part.role].append(await _open(part, plan, opened, broadcast, clock, stack))
+            opened[part.role].append(wrap(part.role, await _open(part, plan, opened, broadcast, clock, stack)))
             if part.role is Role.OBSERVE:
                 broadcast.attach(part.name, opened[part.role][-1])
                 stack.callback(broadcast.detach, part.name)

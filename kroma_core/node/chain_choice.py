@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
+
+import attrs
 
 from kroma_core.chain.builtin import builtin_names
 from kroma_core.chain.config import ChainConfig
+from kroma_core.chain.l1_config import l1_config_to_json
 from kroma_core.chain.load import chain_from_json, load_chain
-from kroma_core.errors import ConfigError
+from kroma_core.chain.rollup_json import rollup_config_to_json
+from kroma_core.codec.json_text import json_loads
+from kroma_core.errors import ConfigError, DecodeError
 from kroma_core.node.profile import ChainTable
 from kroma_core.node.settings import suggestion
 from kroma_core.recording import RecordingError, open_recording
@@ -38,6 +44,45 @@ def chain_of_table(table: ChainTable, place: str, problems: list[str], *, strict
     rollup = table.name or table.rollup
     assert rollup is not None
     return _attempt(lambda: load_chain(rollup, table.genesis, table.l1, strict=strict), problems)
+
+
+@attrs.frozen(kw_only=True)
+class ChainFiles:
+    """What a chain is configured with, as JSON objects: rollup.json, the L1's chain config, genesis.json."""
+
+    rollup: Mapping[str, Any]
+    l1: Mapping[str, Any]
+    genesis: Mapping[str, Any] | None
+
+
+def files_of_table(table: ChainTable, chain: ChainConfig) -> ChainFiles:
+    """The files behind a profile's table, which means `chain`; made from `chain` where there are none.
+
+    Raises `RecordingError`, `ConfigError`.
+    """
+    if table.recording is not None:
+        with open_recording(table.recording) as recording:
+            l1 = recording.l1_chain_config
+            return ChainFiles(
+                rollup=recording.rollup_config,
+                l1=l1_config_to_json(chain.l1) if l1 is None else l1,
+                genesis=recording.l2_genesis,
+            )
+    return ChainFiles(
+        rollup=rollup_config_to_json(chain.rollup),
+        l1=l1_config_to_json(chain.l1) if table.l1 is None else _json_file(table.l1),
+        genesis=None if table.genesis is None else _json_file(table.genesis),
+    )
+
+
+def _json_file(path: Path) -> Mapping[str, Any]:
+    try:
+        found = json_loads(path.read_bytes())
+    except (OSError, DecodeError) as error:
+        raise ConfigError(f"{path}: {error}") from error
+    if not isinstance(found, dict):
+        raise ConfigError(f"{path}: expected a JSON object")
+    return found
 
 
 def chain_of_recording(path: Path, problems: list[str], *, strict: bool = False) -> ChainConfig | None:

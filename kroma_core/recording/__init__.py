@@ -22,10 +22,10 @@ from kroma_core.recording.values import (
 )
 from kroma_core.recording.verification import verify
 from kroma_core.recording.verified import VerifiedReader
-from kroma_core.recording.writer import RecordingWriter
+from kroma_core.recording.writer import RecordingWriter, partial_of
 
 __all__ = [
     "About", "Difference", "Expected", "ExpectedBlock", "ExpectedOutput", "Problem", "Recording", "RecordingError",
     "RecordingWriter", "SafeAfter", "StoredBlob", "StoredLink", "TimelineStep", "VerifiedReader", "differences",
-    "first_difference", "import_vector", "open_recording", "verify",
+    "first_difference", "import_vector", "open_recording", "partial_of", "verify",
 ]  # fmt: skip

@@ -1,7 +1,8 @@
 """Writing the project's own format. A recording appears under its name only when it is whole.
 
 Rows go to `<name>.partial`; `finish` checks that the parts belong together, syncs and renames it. Whatever happens
-before leaves no file under the final name, and a partial one is removed or written over.
+before leaves no file under the final name, and a partial one is removed or written over. Unless it is written while an
+L1 is followed (`lasting`): then what was kept step by step outlives the process, and `rescue` finishes it.
 """
 
 from __future__ import annotations
@@ -33,19 +34,27 @@ from kroma_core.types import Hash32
 _PRAGMAS = f"""
 PRAGMA application_id = {APPLICATION_ID};
 PRAGMA user_version = {SCHEMA_VERSION};
-PRAGMA journal_mode = OFF;
-PRAGMA synchronous = OFF;
 PRAGMA locking_mode = EXCLUSIVE;
 PRAGMA cache_size = -65536;
 """
+_FLEETING = """
+PRAGMA journal_mode = OFF;
+PRAGMA synchronous = OFF;
+"""
 """No journal: a partial file is thrown away, never repaired."""
+_LASTING = """
+PRAGMA journal_mode = WAL;
+PRAGMA synchronous = NORMAL;
+"""
 
 
 class RecordingWriter:
     """Writes one recording; a context manager. Without `finish` (or after an error) nothing remains.
 
-    `check = False` skips the comparison of blocks with their roots, for blocks that the caller just verified.
-    Every method raises `RecordingError`, a full disk included.
+    `check = False` skips the comparison of blocks with their roots, for blocks that the caller just verified. With
+    `lasting`, what was written before the last `keep` stays whatever happens, in a partial file that `rescue` finishes;
+    expected blocks may then be written again. Every method raises `RecordingError`, a full disk included. One thread
+    at a time may write.
     """
 
     def __init__(
@@ -58,19 +67,21 @@ class RecordingWriter:
         about: About | None = None,
         check: bool = True,
         overwrite: bool = False,
+        lasting: bool = False,
     ) -> None:
         self.path = Path(path)
-        self.partial = self.path.with_name(self.path.name + ".partial")
-        self.check = check
+        self.partial = partial_of(self.path)
+        self.check, self.lasting = check, lasting
         if self.path.exists() and not overwrite:
             raise refuse(self.path, "file", "name", expected="a new file", got="an existing one")
         self._steps = self._expected_steps = 0
+        self._kept = (0, 0)
         with self._writing("file"):
             self.partial.unlink(missing_ok=True)
-            self._connection = sqlite3.connect(self.partial, isolation_level=None)
+            self._connection = sqlite3.connect(self.partial, isolation_level=None, check_same_thread=False)
         try:
             with self._writing("file"):
-                self._connection.executescript(_PRAGMAS + TABLES)
+                self._connection.executescript(_PRAGMAS + (_LASTING if lasting else _FLEETING) + TABLES)
                 self._connection.execute("BEGIN")
             self._add_section("about", attrs.asdict(about or About()))
             self._add_section("rollup_config", rollup_config)
@@ -78,8 +89,61 @@ class RecordingWriter:
                 if value is not None:
                     self._add_section(name, value)
         except BaseException:
+            self.lasting = False
             self.discard()
             raise
+
+    @classmethod
+    def rescue(cls, path: Path | str) -> Self:
+        """The writer of a lasting recording that was not finished, at its last `keep`; `finish` gives it its name."""
+        self = cls.__new__(cls)
+        self.path = Path(path)
+        self.partial = partial_of(self.path)
+        self.check, self.lasting = True, True
+        if self.path.exists():
+            raise refuse(self.path, "file", "name", expected="a new file", got="an existing one")
+        if not self.partial.is_file():
+            raise refuse(self.partial, "file", "content", expected="an interrupted recording", got="no such file")
+        self._steps = self._expected_steps = 0
+        self._kept = (0, 0)
+        with self._writing("file"):
+            self._connection = sqlite3.connect(self.partial, isolation_level=None, check_same_thread=False)
+        try:
+            with self._writing("file"):
+                found = self._connection.execute("PRAGMA application_id").fetchone()[0]
+                if found != APPLICATION_ID:
+                    raise refuse(self.partial, "file", "application_id", expected=APPLICATION_ID, got=found)
+                self._connection.execute("PRAGMA locking_mode = EXCLUSIVE")
+                self._connection.execute("BEGIN")
+                self._connection.execute("DELETE FROM section WHERE name = 'contents'")  # it ended while finishing
+                self._steps, self._expected_steps = (
+                    self._connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0]
+                    for table in ("step", "expected_step")
+                )
+            self.keep()
+        except BaseException:
+            self.discard()
+            raise
+        return self
+
+    @property
+    def steps(self) -> int:
+        """Timeline steps written so far."""
+        return self._steps
+
+    def keep(self) -> None:
+        """Let what was written so far outlive whatever happens; only for a lasting recording, between steps."""
+        with self._writing("file"):
+            self._connection.execute("COMMIT")
+            self._connection.execute("BEGIN")
+        self._kept = (self._steps, self._expected_steps)
+
+    def go_back(self) -> None:
+        """Forget what was written since the last `keep`."""
+        with self._writing("file"):
+            self._connection.execute("ROLLBACK")
+            self._connection.execute("BEGIN")
+        self._steps, self._expected_steps = self._kept
 
     def add_block(self, header: bytes, transactions: Sequence[bytes], receipts: Sequence[bytes]) -> Hash32:
         """Record an L1 block of any branch; returns its hash. The order of calls is kept; a block comes once."""
@@ -147,7 +211,8 @@ class RecordingWriter:
         size, data = _packed(item)
         self._insert(
             l2_block_name(known.number),
-            "INSERT INTO expected_block (number, hash, parent_hash, size, data) VALUES (?, ?, ?, ?, ?)",
+            f"INSERT {'OR REPLACE ' if self.lasting else ''}INTO expected_block (number, hash, parent_hash, size, data)"
+            " VALUES (?, ?, ?, ?, ?)",
             known.number,
             known.hash,
             known.payload.parent_hash,
@@ -179,6 +244,8 @@ class RecordingWriter:
 
     def finish(self) -> None:
         """Check that blocks link and heads are there, then give the file its name."""
+        if self.lasting:
+            self._end_with_last_step()
         self._check_tree()
         with self._writing("file"):
             counts = {
@@ -188,6 +255,8 @@ class RecordingWriter:
         self._add_section("contents", counts | digests)
         with self._writing("file"):
             self._connection.execute("COMMIT")
+            if self.lasting:
+                self._connection.execute("PRAGMA journal_mode = DELETE")
             self._connection.close()
             with self.partial.open("rb") as file:
                 os.fsync(file.fileno())
@@ -199,10 +268,12 @@ class RecordingWriter:
                 os.close(folder)
 
     def discard(self) -> None:
-        """Drop what was written so far."""
-        self._connection.close()
-        with contextlib.suppress(OSError):
-            self.partial.unlink(missing_ok=True)
+        """Drop what was written so far; of a lasting recording, what was not kept."""
+        with contextlib.suppress(sqlite3.Error):  # a full disk: what was kept is on it
+            self._connection.close()
+        if not self.lasting:
+            with contextlib.suppress(OSError):
+                self.partial.unlink(missing_ok=True)
 
     def __enter__(self) -> Self:
         return self
@@ -211,6 +282,14 @@ class RecordingWriter:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.discard()
+
+    def _end_with_last_step(self) -> None:
+        """Blocks above the last safe head were derived and not confirmed, or belong to a branch that was given up."""
+        with self._writing("expected blocks"):
+            self._connection.execute(
+                "DELETE FROM expected_block WHERE number >"
+                " (SELECT safe_number FROM expected_step ORDER BY position DESC LIMIT 1)"
+            )
 
     def _check_tree(self) -> None:
         with self._writing("file"):
@@ -250,6 +329,11 @@ class RecordingWriter:
             raise refuse(self.path, part, "row", expected="each once, complete", got=error) from error
         except (sqlite3.Error, OSError, OverflowError) as error:
             raise refuse(self.path, part, "write", expected="room and permission to write", got=error) from error
+
+
+def partial_of(path: Path) -> Path:
+    """Where a recording is written before it is whole."""
+    return path.with_name(path.name + ".partial")
 
 
 def _text(value: Mapping[str, Any]) -> bytes:
