@@ -14,7 +14,6 @@ import attrs
 from kroma_core.api import DataSource, ExecutionEngine, L1Source
 from kroma_core.chain.config import ChainConfig
 from kroma_core.derive.attributes import needs_receipts
-from kroma_core.derive.pipeline import Derivation
 from kroma_core.derive.steps import Derived, MustReset, NeedData, NeedL1, NeedL2Block
 from kroma_core.errors import CriticalError, NotFound, ResetError
 from kroma_core.events import BlockDerived, Event, HeadsMoved, L1Reorganised
@@ -22,6 +21,7 @@ from kroma_core.l1 import L1Label, L1Receipts
 from kroma_core.node.engine_controller import Confirmed, EngineController
 from kroma_core.node.finality import Finality
 from kroma_core.node.inbox_reader import read_inputs
+from kroma_core.node.isolation.derivation import DerivationMachine
 from kroma_core.node.retry import Retrier
 from kroma_core.node.safe_heads import SafeHeadLog
 from kroma_core.types import BlockId, L1Number, L1Ref
@@ -49,7 +49,7 @@ class Deriver:
     emit: Callable[[Event], None]
     on_derived: OnDerived
     limit: Callable[[], int | None]
-    machine: Derivation
+    machine: DerivationMachine
     finality: Finality = attrs.field(factory=Finality, init=False)
     _read: deque[BlockId] = attrs.field(factory=lambda: deque(maxlen=REMEMBERED), init=False)
 
@@ -66,7 +66,7 @@ class Deriver:
 
     async def step(self) -> bool:
         """One event of the machine; True when it waits for an L1 block that is not to be read yet."""
-        match self.machine.next_event():
+        match await self.machine.next_event():
             case NeedL1() as need:
                 return await self._feed_l1(need)
             case NeedData(block=block, transactions=transactions, rules=rules):
@@ -90,6 +90,7 @@ class Deriver:
         return False
 
     async def _feed_l1(self, need: NeedL1) -> bool:
+        await self.retry(self.controller.settle, "tell the engine what is safe")
         limit = self.limit()
         if limit is not None and need.number > limit:
             self._note_origin()

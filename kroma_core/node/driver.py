@@ -19,13 +19,13 @@ import trio
 from kroma_core.api import DataSource, ExecutionEngine, L1Source
 from kroma_core.chain.config import ChainConfig
 from kroma_core.derive.l2_blocks import l2_ref
-from kroma_core.derive.pipeline import Derivation
 from kroma_core.errors import CriticalError, NotFound, ResetError
 from kroma_core.events import Event, HeadsMoved, PipelineReset, Retrying
 from kroma_core.l1 import L1Heads
 from kroma_core.l2 import Heads, L2Label, Payload
 from kroma_core.node.deriver import Deriver, OnDerived
 from kroma_core.node.engine_controller import EngineController
+from kroma_core.node.isolation.derivation import Derivations, InThisProcess
 from kroma_core.node.l1_heads import L1HeadTracker
 from kroma_core.node.profile import SyncMode
 from kroma_core.node.retry import Retrier, RetryPolicy
@@ -45,7 +45,7 @@ class Driver:
 
     `resets_without_progress`: how often derivation may begin anew without coming further than before; None means
     without end (a live node waits and tries again). `on_derived` is told of every block, before observers are.
-    `l1_confirmations`: so many blocks below its head L1 counts as not there yet.
+    `l1_confirmations`: so many blocks below its head L1 counts as not there yet. `derivations` makes the machines.
     """
 
     config: ChainConfig
@@ -59,6 +59,7 @@ class Driver:
     safe_heads: SafeHeadLog = attrs.field(factory=SafeHeadLog)
     l1_confirmations: int = 0
     sync_mode: SyncMode = SyncMode.CONSENSUS_LAYER
+    derivations: Derivations = attrs.field(factory=InThisProcess)
     _controller: EngineController | None = attrs.field(default=None, init=False)
     _deriver: Deriver | None = attrs.field(default=None, init=False)
     _tracker: L1HeadTracker = attrs.field(init=False)
@@ -264,7 +265,7 @@ class Driver:
             emit=self.emit,
             on_derived=self.on_derived,
             limit=self._limit,
-            machine=Derivation(self.config, safe=start.safe, base=base),
+            machine=await self.derivations.begin(self.config, start.safe, base),
         )
         self._started = True
         l1_start = l2_ref(base, self.config).l1_origin

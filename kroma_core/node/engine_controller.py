@@ -58,6 +58,8 @@ class EngineController:
     on_heads: Callable[[Heads], None] = lambda heads: None
     backup_unsafe: L2Ref | None = None
     """The unsafe head that derived blocks have replaced; it comes back if their span batch turns out to be invalid."""
+    _told: ForkchoiceState | None = attrs.field(default=None, init=False)
+    """What the engine was told last; None where it may have moved its head since."""
     _turn: trio.Lock = attrs.field(factory=trio.Lock, init=False)
 
     @classmethod
@@ -105,17 +107,24 @@ class EngineController:
         """The rest of a span batch was dropped: pending safe goes back to safe, and unsafe to what it replaced."""
         async with self._turn:
             heads = attrs.evolve(self.heads, pending_safe=self.heads.local_safe)
-            backup, self.backup_unsafe = self.backup_unsafe, None
+            backup = self.backup_unsafe
             if backup is not None and await self._has(backup):
                 heads = attrs.evolve(heads, unsafe=backup, cross_unsafe=backup)
             await self._tell(heads)
+            self.backup_unsafe = None
+
+    async def settle(self) -> None:
+        """Tell the engine the heads if it lags behind: blocks that it had already became safe without a word to it."""
+        if self._told != self.heads.forkchoice:
+            async with self._turn:
+                await self._tell(self.heads)
 
     async def finalize(self, ref: L2Ref) -> bool:
         """Raise the finalised head to a safe block; whether it moved."""
         async with self._turn:
             if not self.heads.finalized.number < ref.number <= self.heads.safe.number:
                 return False
-            await self._apply(attrs.evolve(self.heads, finalized=ref))
+            await self._tell(attrs.evolve(self.heads, finalized=ref))
             return True
 
     async def extend_unsafe(self, payload: Payload, ref: L2Ref) -> Valid | Invalid | Syncing | None:
@@ -125,7 +134,7 @@ class EngineController:
                 return None
             result = await self.engine.execute(payload)
             if isinstance(result, Valid):
-                await self._apply(attrs.evolve(self.heads, unsafe=ref, cross_unsafe=ref))
+                await self._tell(attrs.evolve(self.heads, unsafe=ref, cross_unsafe=ref))
             elif isinstance(result, Syncing):
                 await self._expect(self.heads.unsafe, f"execute L2 block {payload.id}")
             return result
@@ -146,6 +155,7 @@ class EngineController:
                 case Inconsistent(reason=reason):
                     return Invalid(reason=reason)
                 case _:
+                    self._told = heads.forkchoice
                     self._note(heads)
                     return Valid()
 
@@ -165,6 +175,7 @@ class EngineController:
 
     async def _build(self, derived: Derived, parent: L2Ref) -> Result:
         base = ForkchoiceState(unsafe=parent.hash, safe=self.heads.safe.hash, finalized=self.heads.finalized.hash)
+        self._told = None
         match await self.engine.build(parent.hash, derived.attributes, base):
             case Invalid(reason=reason):
                 return Rejected(reason=reason)
@@ -195,18 +206,14 @@ class EngineController:
             heads = attrs.evolve(heads, unsafe=ref, cross_unsafe=ref)
         if derived.concludes:
             heads = attrs.evolve(heads, local_safe=ref, safe=ref)
-        await self._apply(heads)
+        if consolidated:
+            self._note(heads)
+        else:
+            await self._tell(heads)
         self.backup_unsafe = replaced or self.backup_unsafe
         if heads.unsafe == heads.safe == heads.pending_safe:
             self.backup_unsafe = None
         return Confirmed(payload=payload, ref=ref, consolidated=consolidated)
-
-    async def _apply(self, heads: Heads) -> None:
-        """Make these the heads, here and, where it makes a difference to it, in the engine."""
-        if heads.forkchoice != self.heads.forkchoice:
-            await self._tell(heads)
-        else:
-            self._note(heads)
 
     async def _tell(self, heads: Heads) -> None:
         """Make these the heads, in the engine first."""
@@ -216,6 +223,7 @@ class EngineController:
             case Inconsistent(reason=reason):
                 raise ResetError(f"set the heads to {heads.unsafe.id}, safe {heads.safe.id}: {reason}")
             case _:
+                self._told = heads.forkchoice
                 self._note(heads)
 
     def _note(self, heads: Heads) -> None:

@@ -70,8 +70,7 @@ class TestOrder:
             assert verifier.driver.heads.safe.number == 6
             assert verifier.driver.status().queued_unsafe is None
             await submit(verifier, first)
-        assert [outcome for _, outcome in outcomes(verifier)][-1] == "at or below the safe head"
-        assert "inserted" not in [outcome for _, outcome in outcomes(verifier)]
+        assert outcomes(verifier)[-1] == (1, "at or below the safe head")
 
     async def test_a_block_that_came_already_is_dropped(self) -> None:
         world = await unsafe_world()
@@ -149,6 +148,17 @@ class TestL1Decides:
             await rest()
             assert verifier.driver.heads.safe.number == 6
         assert [block.consolidated for block in verifier.derived] == [True] * 6
+
+    async def test_the_engine_is_told_once_an_l1_block_what_became_safe_of_what_it_had(self) -> None:
+        world = await unsafe_world()
+        engine = Stumbling(new_engine(world.config))
+        async with running(world.verifier(engine)) as verifier:
+            await submit(verifier, *world.sequencer.blocks)
+            before = engine.calls.count("set_heads")
+            world.l1.mine([world.batch(*world.sequencer.blocks)])
+            await rest()
+            assert engine.calls.count("set_heads") == before + 1
+            assert (await verifier.labels()) == (6, 6, 0)
 
     async def test_unsafe_blocks_that_l1_contradicts_give_way(self) -> None:
         world = await unsafe_world()
