@@ -15,7 +15,7 @@ from kroma_core.derive.l2_blocks import l2_ref
 from kroma_core.derive.pipeline import Derivation
 from kroma_core.derive.steps import DerivationEvent
 from kroma_core.errors import KromaError, ResetError, TemporaryError
-from kroma_core.events import Event
+from kroma_core.events import ChannelRead, Event, L1Traversed, Verdict
 from kroma_core.l1 import L1Block, L1Receipts
 from kroma_core.l2 import Payload
 from kroma_core.node.isolation.hosts import DerivationHost
@@ -27,11 +27,13 @@ from kroma_core.types import L1Ref, L2Ref
 PART: Final = "derivation"
 
 
-@attrs.frozen
+@attrs.define
 class LocalMachine:
     """The machine itself, in this process."""
 
     _machine: Derivation
+    _told: bool = attrs.field(default=False, init=False)
+    """Whether the last event was only to be told."""
 
     @property
     def origin(self) -> L1Ref | None:
@@ -42,9 +44,12 @@ class LocalMachine:
         return self._machine.pending_safe
 
     async def next_event(self) -> DerivationEvent:
-        """See `Derivation.next_event`."""
-        await trio.lowlevel.checkpoint()
-        return self._machine.next_event()
+        """See `Derivation.next_event`. Others get their turn after what is only to be told; a step waits by itself."""
+        if self._told:
+            await trio.lowlevel.checkpoint()
+        event = self._machine.next_event()
+        self._told = isinstance(event, Verdict | ChannelRead | L1Traversed)
+        return event
 
     def feed_l1(self, block: L1Block, receipts: L1Receipts) -> None:
         self._machine.feed_l1(block, receipts)
