@@ -153,7 +153,9 @@ def _retention_problems(inspected: Sequence[_Inspected], plan: Plan, now: float)
     if not sources or len(told) < len(sources):
         return  # one of them may keep them for good
     needed = _oldest_blobs(inspected, plan)
-    if needed is not None and needed < now - max(told):
+    # Nodes give blobs up by the age of slots: on a chain that stands still nothing expires.
+    newest = max((facts.head_time for _, facts in _facts_of(inspected, Role.L1) if facts.head_time), default=now)
+    if needed is not None and needed < newest - max(told):
         yield (
             f"blobs: derivation begins with blobs from about {_day(needed)}, and the beacon nodes keep them for "
             f"{max(told) / _DAY:.1f} days: another [[blobs]] source that keeps them is needed (kind archive)"

@@ -210,10 +210,18 @@ def test_blobs_that_have_expired_before_they_are_read_are_missed(tmp_path: Path)
     back = 300 * 12 + 600
     assert (rollup.channel_timeout, rollup.max_sequencer_drift) == (300, 600)
     for age, expected in ((18 * DAY - back - 1, 0), (18 * DAY - back + 1, 1), (400 * DAY, 1)):
-        engine = attrs.evolve(ENGINE, safe_time=Timestamp(int(NOW) - age))
+        engine = attrs.evolve(ENGINE, safe_time=Timestamp(int(L1.head_time or 0) - age))
         found = problems(plan(tmp_path, engine=[engine]))
         assert len(found) == expected, age
         assert all("keep them for 18.0 days" in said and "archive" in said for said in found)
+
+
+def test_on_an_l1_that_stands_still_nothing_expires(tmp_path: Path) -> None:
+    old = int(NOW) - 400 * DAY
+    l1 = attrs.evolve(L1, head_time=Timestamp(old))
+    beacon = attrs.evolve(BEACON, slot_zero=Timestamp(old - 12_000))
+    engine = attrs.evolve(ENGINE, safe_time=Timestamp(old - DAY))
+    assert problems(plan(tmp_path, l1=[l1], beacon=[beacon], engine=[engine])) == []
 
 
 def test_an_archive_or_a_node_that_keeps_more_makes_up_for_it(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from kroma_core.errors import ConfigError
 class EngineSettings:
     """An external execution client: op-geth, op-reth, kroma-geth."""
 
-    url: str
+    url: str = "http://127.0.0.1:8551"
     """The engine's authenticated port: http://, https://, ws:// or wss://."""
     jwt_secret: Path
     """File with the secret that the engine has too: 32 bytes in hex. Made, for its owner alone, where it is missing."""
