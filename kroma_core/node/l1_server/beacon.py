@@ -88,7 +88,6 @@ class BeaconApi:
                     "SECONDS_PER_SLOT": str(SLOT_SECONDS),
                     "SLOT_DURATION_MS": str(1000 * SLOT_SECONDS),
                     "SLOTS_PER_EPOCH": "32",
-                    "MIN_EPOCHS_FOR_BLOB_SIDECARS_REQUESTS": "4096",
                     "DEPOSIT_CHAIN_ID": chain_id,
                     "DEPOSIT_NETWORK_ID": chain_id,
                 }

@@ -24,7 +24,6 @@ from kroma_da_blob.checking import BlobCheck
 from kroma_da_blob.web import ABSENT, OK, Answer, BlobServer
 
 PLACES: Final = ("versioned_hash", "slot", "block_hash", "block_number")
-KEY: Final = "key"
 _PLACE = re.compile(r"\{(\w*)\}")
 _WHAT = "archive"
 

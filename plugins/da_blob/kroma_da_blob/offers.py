@@ -23,10 +23,8 @@ class BlobDataSettings:
 class BeaconSettings:
     """A beacon node of the L1."""
 
-    url: str
-    """http:// or https:// address of its API, without `/eth/v1`; `{key}` in it stands for the setting `key`."""
-    key: Secret | None = None
-    """What a provider wants in the URL."""
+    url: str | Secret
+    """http:// or https:// address of its API, without `/eth/v1`. One that holds a key is named as a secret."""
     authorization: Secret | None = None
     """Value of an Authorization header."""
     timeout: float = 10.0
@@ -37,10 +35,9 @@ class BeaconSettings:
 class ArchiveSettings:
     """A server that keeps blobs which beacon nodes have given up."""
 
-    url: str
-    """Where blobs are, with `{versioned_hash}`, or with `{slot}`, `{block_hash}` or `{block_number}`; and `{key}`."""
-    key: Secret | None = None
-    """What a provider wants in the URL."""
+    url: str | Secret
+    """Where blobs are, with `{versioned_hash}`, or with `{slot}`, `{block_hash}` or `{block_number}` in it. One that
+    holds a key is named as a secret."""
     authorization: Secret | None = None
     """Value of an Authorization header."""
     genesis_time: int | None = None

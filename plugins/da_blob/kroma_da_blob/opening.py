@@ -9,7 +9,7 @@ from kroma_core.api import BlobSource, Facts, PluginContext, Secret
 from kroma_core.errors import ConfigError
 from kroma_core.jsonrpc.address import ServerAddress
 from kroma_da_blob.answers import SlotClock
-from kroma_da_blob.archive_source import KEY, PLACES, ArchiveBlobs, filled, places_in
+from kroma_da_blob.archive_source import PLACES, ArchiveBlobs, places_in
 from kroma_da_blob.beacon_source import BeaconBlobs
 from kroma_da_blob.offers import ArchiveSettings, BeaconSettings
 from kroma_da_blob.web import open_server
@@ -35,11 +35,11 @@ async def inspected_beacon(settings: BeaconSettings, context: PluginContext) -> 
 @asynccontextmanager
 async def _beacon(settings: BeaconSettings, context: PluginContext) -> AsyncIterator[BeaconBlobs]:
     async with open_server(
-        _with_key(settings.url, settings.key),
+        revealed(settings.url),
         part=BEACON_PART,
         emit=context.emit,
         seconds=settings.timeout,
-        headers=_headers(settings.authorization),
+        headers=headers_of(settings.authorization),
     ) as server:
         yield BeaconBlobs(server, part=BEACON_PART, l1_chain_id=context.chain.rollup.l1_chain_id, emit=context.emit)
 
@@ -51,31 +51,24 @@ async def opened_archive(settings: ArchiveSettings, context: PluginContext) -> A
     if settings.genesis_time is not None:
         clock = SlotClock(genesis_time=settings.genesis_time, slot_ms=1000 * settings.slot_seconds)
     async with open_server(
-        _with_key(settings.url, settings.key),
+        revealed(settings.url),
         part=ARCHIVE_PART,
         emit=context.emit,
         seconds=settings.timeout,
-        headers=_headers(settings.authorization),
+        headers=headers_of(settings.authorization),
     ) as server:
         yield ArchiveBlobs(server, clock=clock)
 
 
 def beacon_problems(settings: BeaconSettings) -> Sequence[str]:
-    unknown = [name for name in places_in(settings.url) if name != KEY]
-    return [
-        *(f"url: {{{name}}} means nothing here; there is {{key}}" for name in unknown),
-        *_shared_problems(settings),
-    ]
+    unknown = places_in(revealed(settings.url))
+    return [*(f"url: {{{name}}} means nothing here" for name in unknown), *_shared_problems(settings)]
 
 
 def archive_problems(settings: ArchiveSettings) -> Sequence[str]:
-    places = places_in(settings.url)
+    places = places_in(revealed(settings.url))
     known = ", ".join(f"{{{name}}}" for name in PLACES)
-    problems = [
-        f"url: {{{name}}} means nothing here; there are {known} and {{key}}"
-        for name in places
-        if name not in (*PLACES, KEY)
-    ]
+    problems = [f"url: {{{name}}} means nothing here; there are {known}" for name in places if name not in PLACES]
     if not set(places) & set(PLACES):
         problems.append(f"url: expected one of {known} in it, to say which blobs are wanted")
     if "slot" in places and settings.genesis_time is None:
@@ -87,23 +80,19 @@ def archive_problems(settings: ArchiveSettings) -> Sequence[str]:
 
 def _shared_problems(settings: BeaconSettings | ArchiveSettings) -> Iterator[str]:
     try:
-        scheme = ServerAddress.parse(settings.url).scheme
+        scheme = ServerAddress.parse(revealed(settings.url)).scheme
         if scheme not in ("http", "https"):
             yield f"url: expected http:// or https://, got {scheme}://"
     except ConfigError as error:
         yield f"url: {error}"
-    wants_key = KEY in places_in(settings.url)
-    if wants_key and settings.key is None:
-        yield "key: missing; the URL has {key}"
-    if settings.key is not None and not wants_key:
-        yield "key: the URL has no {key} to put it"
     if not settings.timeout > 0:
         yield f"timeout: expected more than 0 seconds, got {settings.timeout:g}"
 
 
-def _with_key(url: str, key: Secret | None) -> str:
-    return url if key is None else filled(url, {KEY: key.reveal()})
+def revealed(url: str | Secret) -> str:
+    """The URL itself; not for messages."""
+    return url.reveal() if isinstance(url, Secret) else url
 
 
-def _headers(authorization: Secret | None) -> dict[str, str]:
+def headers_of(authorization: Secret | None) -> dict[str, str]:
     return {} if authorization is None else {"authorization": authorization.reveal()}

@@ -18,6 +18,7 @@ from kroma_core.forks import Fork
 from kroma_core.jsonrpc.server import Response
 from kroma_core.testing.beacon_node import BeaconNode
 from kroma_core.testing.blob_source import hashes_of, sample_blob, sample_l1
+from kroma_core.testing.scripted_l1 import GENESIS_TIME
 from kroma_core.testing.scripted_rollup import all_forks_until, rollup_on
 
 
@@ -301,7 +302,7 @@ def test_a_key_in_the_url_is_sent_and_never_shown() -> None:
             chain = rollup_on(node.l1, forks=all_forks_until(Fork.ECOTONE))
             events: list[Event] = []
             context = PluginContext(chain=chain, data_dir=Path(), clock=lambda: 0.0, emit=events.append)
-            settings = BeaconSettings(url=f"{url}/v2/{{key}}", key=Secret("hush-hush-hush"))
+            settings = BeaconSettings(url=Secret(f"{url}/v2/hush-hush-hush"))
             async with open_beacon(settings, context) as source:
                 with pytest.raises(TemporaryError) as caught:
                     await source.blobs(node.l1.tip.ref, hashes_of(node.l1)[:1])
@@ -352,3 +353,34 @@ def test_a_node_without_a_clock_is_told_to_be_of_no_use() -> None:
     assert "no slot can be told from a time" in (facts_of(BeaconNode(l1=sample_l1(), without={"spec"})).silent or "")
     broken = BeaconNode(l1=sample_l1(), plant={"genesis": json_answer({"data": {"genesis_time": "soon"}})})
     assert "not an answer of a beacon node: genesis_time" in (facts_of(broken).silent or "")
+
+
+def test_a_beacon_node_tells_its_clock_its_l1_and_how_long_it_keeps_blobs() -> None:
+    facts = inspected(
+        BeaconNode(
+            l1=sample_l1(),
+            spec={"DEPOSIT_CHAIN_ID": "900", "MIN_EPOCHS_FOR_BLOB_SIDECARS_REQUESTS": "4096", "SLOTS_PER_EPOCH": "32"},
+        )
+    )
+    assert (facts.chain_id, facts.slot_zero, facts.slot_ms) == (900, GENESIS_TIME, 12_000)
+    assert facts.blob_retention == 18 * 86400 + 17_664
+
+
+def test_a_beacon_node_that_tells_nonsense_is_silent_with_the_reason() -> None:
+    node = BeaconNode(l1=sample_l1())
+    node.plant["genesis"] = json_answer({"data": {"genesis_time": -1}})
+    assert "genesis_time: expected a decimal number in text" in (inspected(node).silent or "")
+
+
+def inspected(node: BeaconNode) -> Facts:
+    async def main() -> Facts:
+        async with trio.open_nursery() as nursery:
+            url = await nursery.start(node.serve)
+            chain = rollup_on(node.l1, forks=all_forks_until(Fork.ECOTONE))
+            context = PluginContext(chain=chain, data_dir=Path(), clock=lambda: 0.0, emit=lambda event: None)
+            (facts,) = await inspect_beacon(BeaconSettings(url=url), context)
+            nursery.cancel_scope.cancel()
+            return facts
+        raise AssertionError
+
+    return trio.run(main)
