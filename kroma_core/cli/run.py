@@ -115,6 +115,7 @@ async def _follow(
             timeline=recorded,
             l1_confirmations=plan.node.l1_confirmations,
             sync_mode=plan.node.sync_mode,
+            derivations=parts.derivations,
             services=services,
         )
         return await node.run()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from types import TracebackType
 from typing import Any
 
@@ -26,8 +26,11 @@ from kroma_core.errors import KromaError
 from kroma_core.events import Event
 from kroma_core.node.compose import Broadcast
 from kroma_core.node.data_directory import claimed
+from kroma_core.node.isolation.derivation import Derivations, InThisProcess, isolated_derivation
+from kroma_core.node.isolation.engine import isolated_engine
+from kroma_core.node.isolation.hosts import EngineHost
 from kroma_core.node.plan import Plan, PlannedPart
-from kroma_core.node.profile import MANY
+from kroma_core.node.profile import MANY, Isolation
 
 
 @attrs.frozen(kw_only=True)
@@ -40,6 +43,7 @@ class Parts:
     engine: ExecutionEngine
     transports: tuple[Transport, ...]
     proofs: tuple[ProofSystem, ...]
+    derivations: Derivations
     emit: Callable[[Event], None]
 
 
@@ -69,7 +73,10 @@ async def assemble(
     What a part raises while it opens or closes carries a note that names the part. Cancellation at any time closes what
     has been opened.
     """
-    async with _opened(plan, observers or {}, clock, wrap) as (opened, broadcast):
+    async with (
+        _opened(plan, observers or {}, clock, wrap) as (opened, broadcast),
+        _derivations(plan, broadcast) as derivations,
+    ):
         yield Parts(
             l1=opened[Role.L1][0],
             blobs=tuple(opened[Role.BLOBS]),
@@ -77,6 +84,7 @@ async def assemble(
             engine=opened[Role.ENGINE][0],
             transports=tuple(opened[Role.P2P]),
             proofs=tuple(opened[Role.PROOF]),
+            derivations=derivations,
             emit=broadcast,
         )
 
@@ -107,6 +115,15 @@ async def _opened(
         yield opened, broadcast
 
 
+@asynccontextmanager
+async def _derivations(plan: Plan, emit: Callable[[Event], None]) -> AsyncIterator[Derivations]:
+    if plan.node.isolation is Isolation.PROCESS:
+        async with isolated_derivation(emit) as derivations:
+            yield derivations
+    else:
+        yield InThisProcess()
+
+
 async def _open(
     part: PlannedPart,
     plan: Plan,
@@ -121,7 +138,11 @@ async def _open(
     with _Noted(f"while opening {part}"):
         part.data_dir.mkdir(parents=True, exist_ok=True)
         context = PluginContext(chain=plan.chain, data_dir=part.data_dir, clock=clock, emit=broadcast)
-        manager = offer.open(part.settings, context, **required)
+        if part.role is Role.ENGINE and plan.node.isolation is Isolation.PROCESS:
+            host = EngineHost(kind=offer.kind, settings=part.settings, chain=plan.chain, data_dir=part.data_dir)
+            manager: AbstractAsyncContextManager[Any] = isolated_engine(host, part.name, broadcast)
+        else:
+            manager = offer.open(part.settings, context, **required)
         value = await manager.__aenter__()
 
     async def close(

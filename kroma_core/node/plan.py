@@ -22,6 +22,7 @@ from kroma_core.node.chain_choice import chain_of_recording, chain_of_table
 from kroma_core.node.profile import (
     MANY,
     ChainTable,
+    Isolation,
     NodeTable,
     PartTable,
     Profile,
@@ -134,7 +135,7 @@ def plan_replay(
         ]
         which = "that plays recordings" if plays else "that executes blocks"
         parts[Role.ENGINE] = _only(Role.ENGINE, fitting, registry, which, problems)
-    node = attrs.evolve(given.node, data_dir=data_dir, stop_after=None, derive=True)
+    node = attrs.evolve(given.node, data_dir=data_dir, stop_after=None, derive=True, isolation=Isolation.NONE)
     filled = {
         role: tuple(_with_recording(table, recording, registry) for table in tables) for role, tables in parts.items()
     }
@@ -162,6 +163,7 @@ def _plan(profile: Profile, chain: ChainConfig | None, registry: Registry, probl
     problems += _unmet(chosen)
     problems += _idle(profile, chosen)
     problems += _unserved(profile, chosen)
+    problems += _inseparable(profile, chosen)
     parts: list[PlannedPart] = []
     for table, found in chosen:
         settings: Any = profile.reader.read(table.settings, found.offer.config, table.place, problems)
@@ -278,6 +280,19 @@ def _idle(profile: Profile, chosen: Sequence[tuple[PartTable, InstalledOffer]]) 
     for table, _ in chosen:
         if table.role in _FOR_DERIVATION - required:
             yield f"{table.place}: a node that does not derive (derive = false in [node]) has no use for it"
+
+
+def _inseparable(profile: Profile, chosen: Sequence[tuple[PartTable, InstalledOffer]]) -> Iterator[str]:
+    """An engine that cannot be given a process of its own: other parts would have to move there with it."""
+    if profile.node.isolation is not Isolation.PROCESS:
+        return
+    for table, found in chosen:
+        if table.role is Role.ENGINE and found.offer.requires:
+            roles = ", ".join(found.offer.requires)
+            yield (
+                f"{table.place}: {found.offer.kind!r} requires {roles}, "
+                "so it cannot have a process of its own (isolation in [node])"
+            )
 
 
 def _unserved(profile: Profile, chosen: Sequence[tuple[PartTable, InstalledOffer]]) -> Iterator[str]:

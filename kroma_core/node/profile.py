@@ -53,6 +53,13 @@ class LogFormat(enum.StrEnum):
     JSON = "json"
 
 
+class Isolation(enum.StrEnum):
+    """Where the work in Python that lasts is done."""
+
+    NONE = "none"
+    PROCESS = "process"
+
+
 @attrs.frozen(kw_only=True)
 class RpcTable:
     """`[rpc]`: the node's own RPC (`optimism_`, `kroma_`, `node_`) and its health; served where the table is there."""
@@ -129,6 +136,8 @@ class NodeTable:
     """Derive the chain from L1; `false`: open the engine alone and serve it, for another rollup node to drive."""
     data_dir: Path | None = None
     """Where the node and its parts keep what they store; default: `data/<profile's name>` beside the profile."""
+    isolation: Isolation = Isolation.NONE
+    """`process`: engine and derivation in processes of their own, so that neither delays what the node answers."""
     sync_mode: SyncMode = SyncMode.CONSENSUS_LAYER
     """`consensus-layer`: derive everything from L1; `execution-layer`: let the engine fetch the chain first."""
     l1_confirmations: int = attrs.field(default=0)

@@ -16,6 +16,7 @@ from kroma_core.chain.config import ChainConfig
 from kroma_core.events import Event, HeadsMoved
 from kroma_core.l2 import Heads
 from kroma_core.node.driver import Driver
+from kroma_core.node.isolation.derivation import Derivations, InThisProcess
 from kroma_core.node.profile import LogLevel, SyncMode
 from kroma_core.node.retry import RetryPolicy
 from kroma_core.node.safe_heads import SafeHeadLog, open_safe_heads
@@ -50,6 +51,7 @@ class Node:
     timeline: bool = False
     l1_confirmations: int = 0
     sync_mode: SyncMode = SyncMode.CONSENSUS_LAYER
+    derivations: Derivations = attrs.field(factory=InThisProcess)
     services: Sequence[Service] = ()
     on_service: Callable[[Any], None] = lambda reported: None
 
@@ -68,6 +70,7 @@ class Node:
                     safe_heads=safe_heads,
                     l1_confirmations=self.l1_confirmations,
                     sync_mode=self.sync_mode,
+                    derivations=self.derivations,
                 )
                 await self._run(driver)
         return driver.heads if driver.started else None
