@@ -42,7 +42,7 @@ class _Pace:
     first: float
     longest: float
     counted: bool = True
-    """Whether a line tells how many events had none before it."""
+    """Whether a line tells how many events had none before it; otherwise the newest of them gets one later."""
 
 
 _PACES: dict[type[Event], _Pace] = {
@@ -89,28 +89,48 @@ class EventLog:
     out: TextIO = attrs.field(factory=lambda: sys.stderr)
     clock: Clock = time.time
     _repeats: dict[Hashable, _Repeats] = attrs.field(factory=dict, init=False)
+    _waiting: dict[type[Event], tuple[float, Event]] = attrs.field(factory=dict, init=False)
 
     def set_level(self, level: LogLevel) -> None:
         """Write events from another level on."""
         self.level = level
 
+    def close(self) -> None:
+        """Write where the node stands at its end, if the last line does not say it."""
+        self._write_waiting(float("inf"))
+
     def on_event(self, event: Event) -> None:
+        now = self.clock()
+        self._write_waiting(now)
         level = level_of(event)
         if _LEVELS.index(level) < _LEVELS.index(self.level):
             return
-        now = self.clock()
         left_out = 0
         pace = _PACES.get(type(event))
         if pace is not None and self.level is not LogLevel.DEBUG:
             repeats = self._repeats.setdefault(_kind(event), _Repeats(pace.first))
             since = now - repeats.last
             if 0 <= since < repeats.pause:
-                repeats.left_out += 1
+                if pace.counted:
+                    repeats.left_out += 1
+                else:
+                    self._waiting[type(event)] = (repeats.last + repeats.pause, event)
                 return
             still_coming = since < 2 * repeats.pause
             repeats.pause = min(repeats.pause * 2, pace.longest) if still_coming else pace.first
             left_out, repeats.left_out, repeats.last = repeats.left_out, 0, now
-            left_out = left_out if pace.counted else 0
+            self._waiting.pop(type(event), None)
+        self._write(now, level, event, left_out)
+
+    def _write_waiting(self, now: float) -> None:
+        """The newest of the events that only the last one counts of, once its line is due."""
+        for kind, (due, event) in tuple(self._waiting.items()):
+            if now >= due:
+                del self._waiting[kind]
+                self._repeats[_kind(event)].last = self.clock()
+                self._write(self.clock(), level_of(event), event, 0)
+
+    def _write(self, now: float, level: LogLevel, event: Event, left_out: int) -> None:
         self.out.write(_FORMS[self.format](now, level, event, left_out) + "\n")
         self.out.flush()
 

@@ -8,6 +8,7 @@ import os
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 
 import attrs
@@ -69,8 +70,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 async def run_plan(plan: Plan) -> Heads | None:
     """Open the parts of a plan and follow L1 until it ends, or the plan's last block is safe."""
-    with catching_up(plan.chain) as progress:
-        log = EventLog(level=plan.node.log_level, format=plan.node.log_format)
+    with catching_up(plan.chain) as progress, closing(_log(plan)) as log:
         metrics = NodeMetrics(version=version.text(), clock=time.time)
         watch = Watch(clock=time.time)
         observers: dict[str, Observer] = {"log": log, "metrics": metrics, "watch": watch}
@@ -80,6 +80,10 @@ async def run_plan(plan: Plan) -> Heads | None:
             await _run_engine(plan, observers, log, metrics)
             return None
         return await _follow(plan, observers, log, services_of(plan, metrics, watch))
+
+
+def _log(plan: Plan) -> EventLog:
+    return EventLog(level=plan.node.log_level, format=plan.node.log_format)
 
 
 async def _run_engine(plan: Plan, observers: Mapping[str, Observer], log: EventLog, metrics: NodeMetrics) -> None:

@@ -7,10 +7,21 @@ import io
 import json
 
 from kroma_core.cli.event_log import EventLog
-from kroma_core.events import HeadsMoved, L1Reorganised, Outcome, PartDetached, Retrying, Subject, Verdict
+from kroma_core.events import (
+    HeadsMoved,
+    L1HeadsChanged,
+    L1Reorganised,
+    Outcome,
+    PartDetached,
+    Retrying,
+    Subject,
+    Verdict,
+)
+from kroma_core.l1 import L1Heads
 from kroma_core.node.profile import LogFormat, LogLevel
-from kroma_core.types import BlockId
+from kroma_core.types import BlockId, L1Number, L1Ref, Timestamp
 
+L1_REF = L1Ref(hash=bytes(32), number=L1Number(1), parent_hash=bytes(32), timestamp=Timestamp(1))
 BLOCK = BlockId(b"\x01" * 32, 1)
 MOVED = HeadsMoved(unsafe=BLOCK, safe=BLOCK, finalized=BLOCK, derived_l1=BLOCK)
 
@@ -91,6 +102,29 @@ def test_heads_get_one_line_a_second_without_a_count() -> None:
         events.on_event(MOVED)
     assert 4 <= len(lines(out)) <= 5
     assert "like it" not in out.getvalue()
+
+
+def moved_to(number: int) -> HeadsMoved:
+    block = BlockId(b"\x01" * 32, number)
+    return HeadsMoved(unsafe=block, safe=block, finalized=block, derived_l1=block)
+
+
+def test_the_heads_that_a_burst_ended_with_are_told_with_the_next_event() -> None:
+    events, out, clock = log()
+    for number in range(100):
+        events.on_event(moved_to(number))
+    clock.now += 2
+    events.on_event(L1HeadsChanged(heads=L1Heads(unsafe=L1_REF)))
+    assert [line.split()[3] for line in lines(out)] == ["0", "99"]
+
+
+def test_a_node_that_ends_tells_where_it_stands() -> None:
+    events, out, _ = log()
+    for number in range(100):
+        events.on_event(moved_to(number))
+    events.close()
+    events.close()
+    assert [line.split()[3] for line in lines(out)] == ["0", "99"]
 
 
 def test_at_debug_level_every_event_gets_a_line() -> None:
