@@ -23,6 +23,7 @@ from kroma_core.node.isolation.messages import (
     Abandoned,
     Call,
     Cancel,
+    Carried,
     Closed,
     Emitted,
     Failed,
@@ -62,7 +63,7 @@ async def _serve(connection: socket.socket) -> None:
         wire.end()
 
 
-async def _hosted(host: Host, wire: Wire, messages: AsyncIterator[ToChild]) -> KromaError | None:
+async def _hosted(host: Host, wire: Wire, messages: AsyncIterator[ToChild]) -> Carried | None:
     """Open a part, run its calls, and close it; the error that opening or closing raised."""
     try:
         async with host.opened(lambda event: wire.send(Emitted(event))) as part:
@@ -113,7 +114,7 @@ async def _answered(part: Part, call: Call) -> FromChild:
     answer: FromChild | Broken = await contained(call.method, body)
     if isinstance(answer, Broken):
         answer.error.add_note(f"in the part's own process: {answer.place}")
-        return Failed(call.number, answer.error)
+        return Failed(call.number, carried(answer.error))
     return answer
 
 

@@ -99,7 +99,8 @@ class RemoteMachine:
     def _take(self, turn: Turn) -> None:
         self._number, self._answer = self._number + 1, None
         self._events = deque(turn.events if turn.step is None else (*turn.events, turn.step))
-        self._error, self.origin, self.pending_safe = turn.error, turn.origin, turn.pending_safe
+        self._error = None if turn.error is None else turn.error.restored()
+        self.origin, self.pending_safe = turn.origin, turn.pending_safe
 
     def feed_l1(self, block: L1Block, receipts: L1Receipts) -> None:
         self._answer = FedL1(block, receipts)

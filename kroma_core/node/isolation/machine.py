@@ -12,7 +12,7 @@ from kroma_core.derive.steps import DerivationEvent, Derived, MustReset, NeedDat
 from kroma_core.errors import KromaError
 from kroma_core.l1 import L1Block, L1Receipts
 from kroma_core.l2 import Payload
-from kroma_core.node.isolation.messages import carried
+from kroma_core.node.isolation.messages import Carried, carried
 from kroma_core.types import L1Ref, L2Ref
 
 
@@ -51,7 +51,7 @@ class Turn:
 
     events: tuple[DerivationEvent, ...]
     step: Step | None
-    error: KromaError | None
+    error: Carried | None
     origin: L1Ref | None
     safe: L2Ref
     pending_safe: L2Ref
@@ -78,7 +78,7 @@ class Machine:
 def _turn(machine: Derivation, answer: Answer | None) -> Turn:
     events: list[DerivationEvent] = []
     step: Step | None = None
-    error: KromaError | None = None
+    error: Carried | None = None
     try:
         _feed(machine, answer)
         while step is None:

@@ -27,6 +27,18 @@ _BASES: Final = (NotFound, ConfigError, DecodeError, TemporaryError, ResetError,
 
 
 @attrs.frozen
+class Carried:
+    """An error on its way. Not every kind keeps its notes in a pickle."""
+
+    error: KromaError
+    notes: tuple[str, ...] = ()
+
+    def restored(self) -> KromaError:
+        self.error.__notes__ = list(self.notes)
+        return self.error
+
+
+@attrs.frozen
 class Call:
     """To the child: run a method of its part."""
 
@@ -65,7 +77,7 @@ class Failed:
     """From the child: a call has raised."""
 
     number: int
-    error: KromaError
+    error: Carried
 
 
 @attrs.frozen
@@ -86,7 +98,7 @@ class Emitted:
 class Closed:
     """From the child, at last: the part is closed; `error` where it could not be opened or closed."""
 
-    error: KromaError | None = None
+    error: Carried | None = None
 
 
 ToChild: TypeAlias = Call | Cancel | Close
@@ -99,12 +111,10 @@ def packed(message: Any) -> bytes:
     return LENGTH.pack(len(body)) + body
 
 
-def carried(error: KromaError) -> KromaError:
+def carried(error: KromaError) -> Carried:
     """The error as it can cross: with its type where that is core's own, with its text and notes in any case."""
+    notes = tuple(getattr(error, "__notes__", ()))
     if type(error).__module__.startswith("kroma_core."):
-        return error
+        return Carried(error, notes)
     base = next(kind for kind in _BASES if isinstance(error, kind))
-    found = base(str(error))
-    for note in getattr(error, "__notes__", ()):
-        found.add_note(note)
-    return found
+    return Carried(base(str(error)), notes)

@@ -119,7 +119,7 @@ class ChildProcess:
                 case Returned(number, value):
                     self._answer(number, value, None)
                 case Failed(number, error):
-                    self._answer(number, None, error)
+                    self._answer(number, None, error.restored())
                 case Abandoned(number):
                     self._answer(number, None, None)
                 case Emitted(event):
@@ -138,7 +138,7 @@ class ChildProcess:
                 await self.gone.wait()
             await self.kill()
         if self._closed is not None and self._closed.error is not None:
-            raise self._closed.error
+            raise self._closed.error.restored()
 
     async def kill(self) -> None:
         """End the process at once, and wait until it has."""
@@ -164,7 +164,7 @@ class ChildProcess:
         """The process is gone: nobody need wait for it."""
         code = self._process.returncode
         if self._closed is not None:
-            self.error = self._closed.error or self.error
+            self.error = self.error if self._closed.error is None else self._closed.error.restored()
         elif code < 0:
             self.error = TemporaryError(f"{self.part}: its process was killed ({signal.Signals(-code).name})")
         else:
