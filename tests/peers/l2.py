@@ -46,12 +46,17 @@ class OpGeth(EngineAt):
 
 
 @asynccontextmanager
-async def op_geth(folder: Path, rollup: Rollup, *, cache: int = 128) -> AsyncIterator[OpGeth]:
-    """An archive node on the rollup's genesis, or on what an earlier one left in `folder`."""
+async def op_geth(
+    folder: Path, rollup: Rollup, *, cache: int = 128, p2p: bool = False, name: str = "op-geth"
+) -> AsyncIterator[OpGeth]:
+    """An archive node on the rollup's genesis, or on what an earlier one left in `folder`.
+
+    `p2p`: it may have peers, on loopback; `admin_addPeer` names them.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     geth, data, settings, jwt = program("geth"), folder / "data", folder / "geth.toml", folder / "jwt.txt"
     genesis = folder / "genesis.json"
-    settings.write_text(WITHOUT_P2P)
+    settings.write_text(f'[Node.P2P]\nListenAddr = "127.0.0.1:{free_port()}"\n' if p2p else WITHOUT_P2P)
     jwt.write_text(SECRET.hex())
     if not data.exists():
         genesis.write_text(json.dumps(rollup.genesis))
@@ -62,12 +67,12 @@ async def op_geth(folder: Path, rollup: Rollup, *, cache: int = 128) -> AsyncIte
     rpc = Rpc(f"http://127.0.0.1:{port}")
     command = [geth, "--config", settings, "--datadir", data, "--networkid", rollup.chain_id]
     command += ["--http", "--http.addr", "127.0.0.1", "--http.port", port]
-    command += ["--http.api", "eth,net,web3,debug,txpool,miner,engine"]
+    command += ["--http.api", "eth,net,web3,debug,txpool,miner,engine,admin"]
     command += ["--authrpc.addr", "127.0.0.1", "--authrpc.port", authenticated, "--authrpc.jwtsecret", jwt]
     command += ["--authrpc.vhosts", "*", "--syncmode", "full", "--gcmode", "archive", "--state.scheme", "hash"]
-    command += ["--ipcdisable", "--nodiscover", "--maxpeers", 0, "--rollup.disabletxpoolgossip", "--nat", "none"]
-    command += ["--cache", cache]
-    async with running("op-geth", [str(part) for part in command], folder, ready=rpc.answers) as started:
+    command += ["--ipcdisable", "--nodiscover", "--rollup.disabletxpoolgossip", "--nat", "none", "--cache", cache]
+    command += ["--netrestrict", "127.0.0.1/32"] if p2p else ["--maxpeers", 0]
+    async with running(name, [str(part) for part in command], folder, ready=rpc.answers) as started:
         yield OpGeth(rpc=rpc, engine_url=f"http://127.0.0.1:{authenticated}", jwt=jwt, running=started)
 
 
