@@ -1,5 +1,6 @@
-"""Arguments of the `eth_` methods: addresses, blocks, calls, and what is to be supposed. Raises `DecodeError`.
+"""Arguments of the `eth_` methods: addresses, blocks, calls, and what is to be supposed.
 
+Raises `DecodeError` for what has not the form, `RpcError` for what contradicts itself or this chain.
 Spec: execution-apis, "eth".
 """
 
@@ -14,6 +15,7 @@ from kroma_core.api import AccountOverride, BlockOverride, Supposition
 from kroma_core.codec.hexadecimal import data, fixed, quantity, shown
 from kroma_core.codec.transactions import AccessList, Authorization
 from kroma_core.errors import DecodeError
+from kroma_core.jsonrpc.errors import Code, RpcError
 from kroma_core.l2 import L2Label
 from kroma_core.types import Address, Hash32, L2Number
 
@@ -123,10 +125,10 @@ def call(value: object, chain_id: int) -> CallArguments:
     found = mapping(value, "call")
     price, max_fee, tip = (_optional(found, key, 256) for key in ("gasPrice", "maxFeePerGas", "maxPriorityFeePerGas"))
     if price is not None and (max_fee is not None or tip is not None):
-        raise DecodeError("both gasPrice and (maxFeePerGas or maxPriorityFeePerGas) specified")
+        raise RpcError(Code.SERVER_ERROR, "both gasPrice and (maxFeePerGas or maxPriorityFeePerGas) specified")
     named = _optional(found, "chainId", 256)
     if named is not None and named != chain_id:
-        raise DecodeError(f"chainId does not match node's (have={named}, want={chain_id})")
+        raise RpcError(Code.SERVER_ERROR, f"chainId does not match node's (have={named}, want={chain_id})")
     if found.get("blobVersionedHashes") or found.get("blobs"):
         raise DecodeError("call: transactions of this chain carry no blobs")
     old, new = found.get("data"), found.get("input")

@@ -104,7 +104,10 @@ class Blocks:
         block_hash = await self.hash_of(name)
         if block_hash is None:
             raise NotFound("header not found")
-        return block_hash, await self.queries.header(block_hash)
+        try:
+            return block_hash, await self.queries.header(block_hash)
+        except NotFound as error:
+            raise NotFound("header not found") from error
 
     async def block(self, name: BlockName) -> KnownBlock | None:
         """A block, None where there is none of this name."""

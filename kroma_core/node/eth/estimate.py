@@ -39,7 +39,7 @@ class GasEstimator:
         if isinstance(done, Refused):
             if done.cause in _MORE_GAS:
                 raise _exceeds(highest)
-            raise refusal_error(done, f"failed with {highest} gas: {done.text}")
+            raise refusal_error(done, f"failed with {highest} gas")
         if done.failure is CallFailure.OUT_OF_GAS:
             raise _exceeds(highest)
         if done.failure is not None:

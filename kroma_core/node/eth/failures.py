@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from kroma_core.api import CallFailure, Ran, Refused
+from kroma_core.api import CallFailure, Ran, Refusal, Refused
 from kroma_core.codec.hexadecimal import to_data
 from kroma_core.jsonrpc.errors import Code, RpcError
 
@@ -43,9 +43,11 @@ def call_error(done: Ran) -> RpcError:
     return RpcError(Code.SERVER_ERROR, failure_text(done.failure, done.detail))
 
 
-def refusal_error(refused: Refused, text: str | None = None) -> RpcError:
-    """The error that answers what could not begin."""
-    return RpcError(Code.SERVER_ERROR, text or refused.text)
+def refusal_error(refused: Refused, attempted: str = "", after: str = "") -> RpcError:
+    """The error that answers what could not begin; overrides that contradict each other need no more words."""
+    if not attempted or refused.cause is Refusal.OVERRIDE:
+        return RpcError(Code.SERVER_ERROR, refused.text)
+    return RpcError(Code.SERVER_ERROR, f"{attempted}: {refused.text}{after}")
 
 
 def revert_reason(output: bytes) -> str | None:

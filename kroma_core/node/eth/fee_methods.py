@@ -50,27 +50,15 @@ class FeeMethods:
 
     async def gas_price(self) -> str:
         _, head = await self._blocks.header(L2Label.UNSAFE)
-        return to_quantity((head.base_fee or 0) + await self._suggested_tip())
+        return to_quantity((head.base_fee or 0) + await suggested_tip(self._blocks))
 
     async def tip(self) -> str:
-        return to_quantity(await self._suggested_tip())
+        return to_quantity(await suggested_tip(self._blocks))
 
     async def blob_base_fee(self) -> str | None:
         """1 where blocks have the field: a rollup's transactions carry no blobs."""
         _, head = await self._blocks.header(L2Label.UNSAFE)
         return None if head.excess_blob_gas is None else "0x1"
-
-    async def _suggested_tip(self) -> int:
-        """The least tip, or a tenth above the median of the last block if that was full."""
-        block = await self._blocks.block(L2Label.UNSAFE)
-        if block is None or not block.transactions:
-            return LEAST_TIP
-        used = _gas_of_each(await self._blocks.receipts(block.hash))
-        if block.header.gas_used + max(used) <= block.header.gas_limit:
-            return LEAST_TIP
-        tips = sorted(_tip(transaction, block.base_fee) for transaction in block.transactions)
-        median = tips[len(tips) // 2]
-        return min(max(LEAST_TIP, median + median // 10), MOST_TIP)
 
     async def history(self, count: Any, newest: Any, percentiles: Any = None) -> JsonObject:
         wanted = min(_count(count), MOST_BLOCKS)
@@ -78,8 +66,6 @@ class FeeMethods:
         last = arguments.number(newest, self._earliest)
         _, head = await self._blocks.header(L2Label.UNSAFE)
         if isinstance(last, L2Label):
-            if newest == "pending":
-                wanted -= 1  # there is no block after the latest one
             _, last_header = await self._blocks.header(last)
             last = L2Number(last_header.number)
         elif last > head.number:
@@ -114,6 +100,19 @@ class FeeMethods:
             return ["0x0"] * len(shares)
         used = _gas_of_each(await self._blocks.receipts(block_hash))
         return [to_quantity(tip) for tip in _percentile_tips(block, used, shares)]
+
+
+async def suggested_tip(blocks: Blocks) -> int:
+    """The least tip, or a tenth above the median of the last block if that was full."""
+    block = await blocks.block(L2Label.UNSAFE)
+    if block is None or not block.transactions:
+        return LEAST_TIP
+    used = _gas_of_each(await blocks.receipts(block.hash))
+    if block.header.gas_used + max(used) <= block.header.gas_limit:
+        return LEAST_TIP
+    tips = sorted(_tip(transaction, block.base_fee) for transaction in block.transactions)
+    median = tips[len(tips) // 2]
+    return min(max(LEAST_TIP, median + median // 10), MOST_TIP)
 
 
 @attrs.frozen

@@ -116,9 +116,8 @@ def _deposit_fields(deposit: DepositTransaction, receipt: Receipt | None) -> Jso
         "r": "0x0",
         "s": "0x0",
         "sourceHash": to_data(deposit.source_hash),
+        "mint": to_quantity(deposit.mint),
     }
-    if deposit.mint:
-        found["mint"] = to_quantity(deposit.mint)
     if deposit.is_system:
         found["isSystemTx"] = True
     if receipt is not None and receipt.deposit_version is not None and nonce is not None:

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import attrs
+
 from kroma_core.api import MessageCall, Ran, Refused
-from kroma_core.codec.headers import Header
+from kroma_core.codec.headers import EMPTY_ROOT, Header
 from kroma_core.codec.hexadecimal import shown, to_data, to_quantity
+from kroma_core.codec.keccak import EMPTY_HASH
 from kroma_core.codec.transactions import AccessList
 from kroma_core.errors import DecodeError
 from kroma_core.jsonrpc.errors import Code, RpcError
@@ -18,8 +21,9 @@ from kroma_core.node.eth.blocks import Blocks
 from kroma_core.node.eth.chain_methods import canonical_checked
 from kroma_core.node.eth.estimate import GasEstimator
 from kroma_core.node.eth.failures import call_error, refusal_error
+from kroma_core.node.eth.fee_methods import suggested_tip
 from kroma_core.node.eth.shapes import JsonObject, access_list_json
-from kroma_core.types import Hash32
+from kroma_core.types import ZERO_HASH, Hash32
 
 CALL_GAS = 50_000_000
 """Gas that a call has at most."""
@@ -84,13 +88,14 @@ class StateMethods:
         slots = [arguments.storage_slot(key) for key in keys]
         block_hash, _ = await self._block(block)
         found = await self._blocks.engine.proof(wanted, [slot.to_bytes(32, "big") for slot, _ in slots], block_hash)
+        absent = (found.nonce, found.balance, found.code_hash, found.storage_root) == (0, 0, EMPTY_HASH, EMPTY_ROOT)
         return {
             "address": to_data(found.address),
             "accountProof": [to_data(node) for node in found.account_proof],
             "balance": to_quantity(found.balance),
-            "codeHash": to_data(found.code_hash),
+            "codeHash": to_data(ZERO_HASH if absent else found.code_hash),
             "nonce": to_quantity(found.nonce),
-            "storageHash": to_data(found.storage_root),
+            "storageHash": to_data(ZERO_HASH if absent else found.storage_root),
             "storageProof": [
                 {
                     "key": to_data(slot) if size == 32 else to_quantity(int.from_bytes(slot, "big")),
@@ -110,7 +115,7 @@ class StateMethods:
         gas = min(CALL_GAS if asked.gas is None else asked.gas, CALL_GAS)
         match await self._queries.call(message_of(asked, gas), block_hash, supposed):
             case Refused() as refused:
-                raise refusal_error(refused, f"err: {refused.text} (supplied gas {gas})")
+                raise refusal_error(refused, "err", f" (supplied gas {gas})")
             case Ran(failure=None) as done:
                 return to_data(done.output)
             case done:
@@ -134,13 +139,14 @@ class StateMethods:
     async def access_list(self, call: Any, block: Any = None, accounts: Any = None) -> JsonObject:
         asked = arguments.call(call, self._blocks.config.l2_chain_id)
         supposed = arguments.supposition(accounts, None)
-        block_hash, _ = await self._block(block)
+        block_hash, header = await self._block(block)
+        asked = await self._with_fees(asked, header)
         gas = min(CALL_GAS if asked.gas is None else asked.gas, CALL_GAS)
         entries = asked.access_list
         for _ in range(_ACCESS_LIST_ROUNDS):
             done = await self._queries.call(message_of(asked, gas, entries), block_hash, supposed)
             if isinstance(done, Refused):
-                raise refusal_error(done, f"failed to apply transaction: {done.text}")
+                raise refusal_error(done, "failed to apply transaction")
             found: JsonObject = {"accessList": access_list_json(entries), "gasUsed": to_quantity(done.gas_used)}
             if done.failure is not None:
                 found["error"] = call_error(done).message
@@ -148,6 +154,20 @@ class StateMethods:
             if entries == before:
                 return found
         raise RpcError(Code.SERVER_ERROR, f"no access list after {_ACCESS_LIST_ROUNDS} rounds")
+
+    async def _with_fees(self, asked: CallArguments, header: Header) -> CallArguments:
+        """The call with the fees that a transaction would have: an access list is made for one."""
+        if asked.gas_price is not None:
+            if not asked.gas_price:
+                raise RpcError(Code.SERVER_ERROR, "gasPrice must be non-zero after london fork")
+            return asked
+        if asked.max_fee == 0 and asked.max_priority_fee is not None:
+            raise RpcError(Code.SERVER_ERROR, "maxFeePerGas must be non-zero")
+        tip = await suggested_tip(self._blocks) if asked.max_priority_fee is None else asked.max_priority_fee
+        max_fee = tip + 2 * (header.base_fee or 0) if asked.max_fee is None else asked.max_fee
+        if max_fee < tip:
+            raise RpcError(Code.SERVER_ERROR, f"maxFeePerGas ({max_fee}) < maxPriorityFeePerGas ({tip})")
+        return attrs.evolve(asked, max_fee=max_fee, max_priority_fee=tip)
 
 
 def _merged(entries: AccessList, more: AccessList) -> AccessList:

@@ -80,7 +80,7 @@ class TraceMethods:
         gas = min(CALL_GAS if asked.gas is None else asked.gas, CALL_GAS)
         trace = await self._blocks.queries.trace_call(message_of(asked, gas), known.hash, supposed, form.wanted)
         if isinstance(trace, Refused):
-            raise refusal_error(trace, f"tracing failed: {trace.text}")
+            raise refusal_error(trace, "tracing failed")
         return _shown(trace, form, 0)
 
     async def _named(self, name: Any) -> KnownBlock:
@@ -126,7 +126,7 @@ def _shown(trace: Trace, form: TraceForm, first_log: int) -> JsonObject:
     told = outermost.failure in (None, CallFailure.REVERTED)
     return {
         "gas": trace.gas_used,
-        "failed": outermost.failure is not None or outermost.kind == "STOP",
+        "failed": outermost.failure is not None,
         "returnValue": to_data(outermost.output if told else b""),
         "structLogs": [_step_json(step) for step in trace.steps],
     }

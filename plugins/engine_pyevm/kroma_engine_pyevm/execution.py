@@ -174,7 +174,7 @@ class BlockExecution:
         if self.machine.delegations:
             delegate = delegate_of(code)
             if delegate is not None:
-                state.mark_address_warm(delegate)
+                state.warm_addresses.add(delegate)
                 code = state.get_code(delegate)
                 code_address = None
         message = Message(

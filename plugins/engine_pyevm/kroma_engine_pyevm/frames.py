@@ -44,6 +44,14 @@ class Precompile:
     reads: Callable[[memoryview], int] | None = None
 
 
+class Short(OutOfGas):
+    """The frame has less gas than `needed`."""
+
+    def __init__(self, reason: str, needed: int) -> None:
+        super().__init__(reason)
+        self.needed = needed
+
+
 class Watch(Protocol):
     """Whoever looks on while frames run, for a trace."""
 
@@ -195,7 +203,7 @@ class Frame:
     def consume_gas(self, amount: int, reason: str) -> None:
         gas = self.gas - amount
         if gas < 0:
-            raise OutOfGas(reason)
+            raise Short(reason, amount)
         self.gas = gas
 
     # --- memory
@@ -211,7 +219,7 @@ class Frame:
         words = (end + 31) >> 5
         gas = self.gas - memory_price(words) + memory_price(have >> 5)
         if gas < 0:
-            raise OutOfGas("memory")
+            raise Short("memory", self.gas - gas)
         self.gas = gas
         self.memory.extend(bytes((words << 5) - have))
 

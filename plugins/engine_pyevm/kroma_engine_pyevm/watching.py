@@ -16,7 +16,7 @@ from kroma_core.api import CallFailure, TracedCall, TracedLog, TracedStep, Trace
 from kroma_core.errors import TemporaryError
 from kroma_core.types import Address
 from kroma_engine_pyevm.failures import cause_of, failure_of, opcode_name
-from kroma_engine_pyevm.frames import CALL_DEPTH_LIMIT, Frame, Instruction, Machine
+from kroma_engine_pyevm.frames import CALL_DEPTH_LIMIT, Frame, Instruction, Machine, Short
 
 _STIPEND = 2300
 _ADDRESS_MASK = 2**160 - 1
@@ -235,6 +235,8 @@ class Tracer:
     # --- steps
 
     def _stepping(self, opcode: int, price: int, instruction: Instruction) -> Instruction:
+        step_name = opcode_name(opcode)
+
         def traced(frame: Frame) -> None:
             if len(self.steps) >= self._wanted.most_steps:
                 self.complete = False
@@ -245,14 +247,11 @@ class Tracer:
             call = self._open[-1]
             call.step = step
             try:
-                if price > frame.gas:
-                    frame.gas = 0
-                    raise OutOfGas(opcode_name(opcode))
-                frame.gas -= price
+                frame.consume_gas(price, step_name)
                 instruction(frame)
             except (OutOfGas, InsufficientStack, FullStack) as error:
-                cost = price if isinstance(error, OutOfGas) else 0
-                self._finish(step, frame, cost, cause_of(error), str(error))
+                needed = error.needed if isinstance(error, Short) else 0
+                self._finish(step, frame, step.gas - frame.gas + needed, cause_of(error), str(error))
                 call.step = None
                 raise
             except IndexError:
