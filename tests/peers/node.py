@@ -130,6 +130,26 @@ async def engine_of_ours(
         yield EngineAt(engine_url=url, jwt=secret)
 
 
+@attrs.frozen(kw_only=True)
+class ServedL1:
+    """A recording as an L1: its JSON-RPC, and the URL of its beacon API."""
+
+    rpc: Rpc
+    beacon: str
+    running: Running
+
+
+@asynccontextmanager
+async def kroma_serve(folder: Path, recording: Path, *options: str) -> AsyncIterator[ServedL1]:
+    """`kroma serve` of a recording."""
+    port, beacon_port = free_port(), free_port()
+    ports = ["--port", str(port), "--beacon-port", str(beacon_port)]
+    rpc = Rpc(f"http://127.0.0.1:{port}")
+    command = [KROMA, "serve", recording.resolve(), *ports, *options]
+    async with running("kroma-serve", command, folder, ready=rpc.answers) as started:
+        yield ServedL1(rpc=rpc, beacon=f"http://127.0.0.1:{beacon_port}", running=started)
+
+
 async def kroma_to_its_end(folder: Path, profile: Tables, *, stop_after: int, seconds: float) -> dict[str, Any]:
     """The heads that `kroma run` tells after it has stopped at safe block `stop_after`."""
     node = {**profile.get("node", {}), "stop_after": stop_after}
@@ -158,7 +178,19 @@ async def _started(
         yield started
 
 
-async def replayed(folder: Path, recording: Path, engine: Tables, *, seconds: float) -> tuple[int, dict[str, Any], str]:
+@asynccontextmanager
+async def kroma_record(folder: Path, profile: Tables, out: Path, *options: str) -> AsyncIterator[Running]:
+    """`kroma record` with a profile; leaving the block ends the recording."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "record.toml"
+    path.write_text(toml_text(profile))
+    async with running("kroma-record", [KROMA, "record", path, "--out", out, *options], folder) as started:
+        yield started
+
+
+async def replayed(
+    folder: Path, recording: Path, engine: Tables = PYEVM, *, seconds: float
+) -> tuple[int, dict[str, Any], str]:
     """Exit code, report and messages of `kroma replay` of a recording on an engine."""
     folder.mkdir(parents=True, exist_ok=True)
     path, told = folder / "replay.toml", folder / "replay.json"
