@@ -63,6 +63,7 @@ class Recorder:
             policy=self.patience,
             resets_without_progress=self.resets_without_progress,
             on_derived=self._note,
+            derivations=parts.derivations,
         )
         with trio.CancelScope() as scope:
 
