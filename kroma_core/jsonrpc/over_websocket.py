@@ -14,7 +14,7 @@ import trio_websocket
 from wsproto.utilities import LocalProtocolError
 
 from kroma_core.jsonrpc.address import ServerAddress
-from kroma_core.jsonrpc.answers import Unusable, parsed
+from kroma_core.jsonrpc.answers import Unusable, parsed, single
 from kroma_core.jsonrpc.background import BackgroundTasks
 from kroma_core.jsonrpc.errors import Failure, NoAnswer
 from kroma_core.jsonrpc.over_http import DEFAULT_WAIT, Headers
@@ -22,6 +22,8 @@ from kroma_core.jsonrpc.over_http import DEFAULT_WAIT, Headers
 MOST_FEEDS: Final = 64
 KEPT_NOTICES: Final = 64
 """Notices of a subscription that wait for their reader; older ones make way."""
+NOBODY: Final = 0
+"""The id of requests whose answer nobody waits for; others count from 1."""
 MOST_WAITING: Final = 1024
 """Requests that wait to be sent."""
 _CONNECTING = 60.0
@@ -67,6 +69,9 @@ class _Connection:
     heard_at: float
     slots: dict[int, _Slot] = attrs.field(factory=dict)
     feeds: dict[str, _Feed] = attrs.field(factory=dict)
+    forgotten: deque[str] = attrs.field(factory=lambda: deque(maxlen=MOST_FEEDS))
+    """Subscriptions that nobody reads any more; the server may not have heard of it yet."""
+    ended: _Ending | None = None
 
     def take(self, value: Any) -> None:
         """Hand a message to who waits for it; what nobody waits for is dropped."""
@@ -91,6 +96,8 @@ class _Connection:
     def _noticed(self, params: Any) -> None:
         if not isinstance(params, Mapping) or not isinstance(params.get("subscription"), str):
             return
+        if params["subscription"] in self.forgotten:
+            return
         # A notice may come before the task that subscribed has read its answer.
         feed = self.feed(params["subscription"])
         if feed is not None:
@@ -108,6 +115,7 @@ class _Connection:
 
     def end(self, failure: Failure, reason: str) -> None:
         """Tell everybody who waits that nothing more will come."""
+        self.ended = (failure, reason)
         for slot in self.waiting:
             slot.fail(failure, reason)
         for feed in self.feeds.values():
@@ -131,11 +139,13 @@ class WebSocketLine:
     async def exchange(self, body: bytes, ids: range, method: str) -> Any:
         """The JSON value that answers `body`, whose requests have `ids`. Raises `NoAnswer`."""
         connection = await self._connected(method)
+        if connection.ended is not None:
+            raise self._failed(method, *connection.ended)
         slot = _Slot()
         connection.slots |= dict.fromkeys(ids, slot)
         try:
             # Sent by the connection's own task: cancelling an exchange never leaves half a message behind.
-            connection.outbox.send_nowait(body.decode())
+            await connection.outbox.send(body.decode())
             await slot.done.wait()
         finally:
             for request_id in ids:
@@ -157,12 +167,16 @@ class WebSocketLine:
         return found or _Feed(ended=(Failure.UNREACHABLE, "the connection closed"))
 
     def forget(self, subscription: str) -> None:
-        if self._current is not None:
-            self._current.feeds.pop(subscription, None)
+        """Nobody reads a subscription any more: tell the server, whose answer does not matter."""
+        connection = self._current
+        if connection is not None and connection.feeds.pop(subscription, None) is not None:
+            connection.forgotten.append(subscription)
+            with contextlib.suppress(trio.WouldBlock):
+                connection.outbox.send_nowait(single(NOBODY, ("eth_unsubscribe", (subscription,))).decode())
 
     async def _connected(self, method: str) -> _Connection:
         async with self._connecting:
-            if self._current is None:
+            if self._current is None or self._current.ended is not None:
                 self._current = await self._nursery.start(self._serve, method)
             assert self._current is not None
             return self._current
