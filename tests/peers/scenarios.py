@@ -111,17 +111,17 @@ async def posting(world: World, *, to: str | None = None, blobs: bool = False, *
             yield batcher
 
 
-async def posted_on_anvil(world: World, l1: Anvil, *, blocks: int) -> dict[str, Any]:
+async def posted_on_anvil(world: World, l1: Anvil, *, blocks: int, **how: Any) -> dict[str, Any]:
     """Sequence and post `blocks` or a few more, with transactions in them. The sequencer's sync status at the end.
 
-    Nothing moves any more then: neither L1 nor L2.
+    Nothing moves any more then: neither L1 nor L2. `how` is for the batcher.
     """
     nonce = await world.use(0, transactions=20)
     await world.sequencer.until_unsafe(blocks // 2)
     await world.use(nonce, transactions=20)
     await world.sequencer.until_unsafe(blocks)
     last = int((await world.stop())["number"], 16)
-    async with posting(world):
+    async with posting(world, **how):
         await l1.keep_mining(1)
         await world.sequencer.until_safe(last)
         await l1.keep_mining(0)

@@ -15,13 +15,16 @@ import pytest
 import trio
 
 from tests.peers.l1 import Anvil, anvil
-from tests.peers.l2 import op_geth
+from tests.peers.l2 import op_geth, with_genesis_hash
 from tests.peers.node import PYEVM, Kroma, engine_rpc, kroma, l1_rpc, verifier
 from tests.peers.programs import free_port
+from tests.peers.rollup import rollup_on
 from tests.peers.rpc import Rpc, RpcFailed, shown_with
 from tests.peers.scenarios import World, at_rest, eventful_blocks, posted_on_anvil, sequenced
 
 BLOCKS = 150
+CHAINS = {"plain-jovian": True, "upgrade-bedrock-to-jovian": False}
+"""Recorded worlds whose rules the rollup has, and whether batches are span batches: the second begins before those."""
 ENGINES = ("pyevm", "op-geth")
 OUTPUTS = (0, 1, 57, 140)
 
@@ -46,15 +49,18 @@ class Scenario:
     ours: dict[str, Told]
 
 
-@pytest.fixture(scope="module")
-def scenario(tmp_path_factory: pytest.TempPathFactory) -> Scenario:
-    return trio.run(_scenario, tmp_path_factory.mktemp("anvil"))
+@pytest.fixture(scope="module", params=CHAINS)
+def scenario(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Scenario:
+    return trio.run(_scenario, tmp_path_factory.mktemp("anvil"), request.param)
 
 
-async def _scenario(folder: Path) -> Scenario:
-    async with anvil(folder / "l1") as l1, sequenced(folder, l1) as world:
+async def _scenario(folder: Path, like: str) -> Scenario:
+    async with AsyncExitStack() as stack:
+        l1 = await stack.enter_async_context(anvil(folder / "l1"))
+        rollup = await with_genesis_hash(await rollup_on(l1, like), folder / "genesis")
         await eventful_blocks(l1, blocks=250)
-        reference = await posted_on_anvil(world, l1, blocks=BLOCKS)
+        world = await stack.enter_async_context(sequenced(folder, l1, rollup))
+        reference = await posted_on_anvil(world, l1, blocks=BLOCKS, span_batches=CHAINS[like])
         last = reference["safe_l2"]["number"]
         ours: dict[str, Told] = {}
         for engine in ENGINES:
