@@ -27,6 +27,7 @@ MEASUREMENTS = {
     "engine_transfers": "transfers through the embedded engine, beside plain py-evm",
     "engine_precompiles": "blocks full of the most expensive cryptography",
     "rpc": "the node's RPC under load, beside op-node's",
+    "sync_op_geth": "sync on op-geth over the Engine API, beside op-node",
     "memory": "memory while 100 000 blocks are derived",
 }
 

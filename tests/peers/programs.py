@@ -69,10 +69,10 @@ class Running:
         """The end of its output."""
         return self.log.read_text(errors="replace")[-_TAIL:]
 
-    def resident_bytes(self) -> int:
-        """Resident memory of the process (Linux)."""
-        pages = int(Path(f"/proc/{self.process.pid}/statm").read_text().split()[1])
-        return pages * os.sysconf("SC_PAGE_SIZE")
+    def most_resident_bytes(self) -> int:
+        """The most resident memory that the process has had (Linux)."""
+        lines = Path(f"/proc/{self.process.pid}/status").read_text().splitlines()
+        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:"))
 
     def cpu_seconds(self) -> float:
         """CPU time that the process has taken, in user and system mode (Linux)."""
