@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Final
 
-from kroma_core.api import PluginContext
+import attrs
+
+from kroma_core.api import Clock, PluginContext
 from kroma_core.errors import ConfigError, CriticalError, TemporaryError
 from kroma_core.events import Retrying
 from kroma_core.jsonrpc.client import Client, open_client
@@ -15,6 +19,8 @@ from kroma_engine_rpc.engine import RpcEngine
 from kroma_engine_rpc.offers import EngineSettings
 
 PART = "engine rpc"
+KEPT_SECONDS: Final = 5.0
+"""How long a token is used again; engines take those of the last 60 seconds."""
 
 
 @asynccontextmanager
@@ -25,8 +31,7 @@ async def opened(settings: EngineSettings, context: PluginContext) -> AsyncItera
     """
     secret = JwtSecret.read_or_make(settings.jwt_secret)
 
-    def authorization() -> dict[str, str]:
-        return {"authorization": f"Bearer {secret.token(context.clock())}"}
+    authorization = _Authorization(secret, context.clock)
 
     def at(url: str, timeout: float, *, authenticated: bool) -> AbstractAsyncContextManager[Client]:
         headers = authorization if authenticated else None
@@ -47,3 +52,19 @@ async def opened(settings: EngineSettings, context: PluginContext) -> AsyncItera
             if problems:
                 raise ConfigError(*problems)
         yield RpcEngine(connection)
+
+
+@attrs.define
+class _Authorization:
+    """The header of a request. A token serves for a few seconds: making one takes longer than most of the rest."""
+
+    _secret: JwtSecret
+    _clock: Clock
+    _header: dict[str, str] = attrs.field(factory=dict)
+    _issued: float = -math.inf
+
+    def __call__(self) -> dict[str, str]:
+        now = self._clock()
+        if not 0 <= now - self._issued < KEPT_SECONDS:
+            self._header, self._issued = {"authorization": f"Bearer {self._secret.token(now)}"}, now
+        return self._header

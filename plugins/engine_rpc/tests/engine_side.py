@@ -15,7 +15,7 @@ import trio
 from kroma_engine_rpc.engine import RpcEngine
 from kroma_engine_rpc.offers import EngineSettings, open_engine
 
-from kroma_core.api import PluginContext
+from kroma_core.api import Clock, PluginContext
 from kroma_core.chain.config import ChainConfig
 from kroma_core.chain.load import chain_from_json
 from kroma_core.codec.hexadecimal import to_quantity
@@ -147,7 +147,13 @@ class EngineSide:
 
 @asynccontextmanager
 async def connected(
-    side: EngineSide, port: int, folder: Path, *, events: list[Event] | None = None, **settings: Any
+    side: EngineSide,
+    port: int,
+    folder: Path,
+    *,
+    events: list[Event] | None = None,
+    clock: Clock = time.time,
+    **settings: Any,
 ) -> AsyncIterator[RpcEngine]:
     """The engine part, told of a server on `port`."""
     secret = folder / "jwt.txt"
@@ -156,7 +162,7 @@ async def connected(
     context = PluginContext(
         chain=side.chain,
         data_dir=folder,
-        clock=time.time,
+        clock=clock,
         emit=lambda event: None if events is None else events.append(event),
     )
     chosen = EngineSettings(**{"url": f"http://127.0.0.1:{port}", "jwt_secret": secret, **settings})

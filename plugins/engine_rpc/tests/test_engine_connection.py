@@ -196,6 +196,19 @@ def test_blocks_may_be_read_from_a_public_port_of_the_same_chain(tmp_path: Path)
     assert [method for method, _ in side.asked("engine_forkchoice")] == ["engine_forkchoiceUpdatedV3"]
 
 
+def test_tokens_are_renewed_before_they_grow_stale(tmp_path: Path) -> None:
+    side, now = EngineSide(), [time.time()]
+    side.clock = lambda: now[0]
+
+    async def main() -> None:
+        async with side.serving() as port, connected(side, port, tmp_path, clock=lambda: now[0]) as engine:
+            for step in (0.0, 3.0, 3.0, 3600.0, -7200.0):
+                now[0] += step
+                assert (await engine.heads()).safe == side.genesis
+
+    bounded(main)
+
+
 def test_every_request_is_told_of(tmp_path: Path) -> None:
     side, events = EngineSide(), list[Event]()
 
