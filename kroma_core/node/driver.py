@@ -19,7 +19,7 @@ import trio
 from kroma_core.api import DataSource, ExecutionEngine, L1Source
 from kroma_core.chain.config import ChainConfig
 from kroma_core.derive.l2_blocks import l2_ref
-from kroma_core.errors import CriticalError, NotFound, ResetError
+from kroma_core.errors import CriticalError, NotFound, ResetError, TemporaryError
 from kroma_core.events import Event, HeadsMoved, PipelineReset, Retrying
 from kroma_core.l1 import L1Heads
 from kroma_core.l2 import Heads, L2Label, Payload
@@ -371,6 +371,6 @@ class Driver:
         if genesis.number == 0:
             return genesis
         try:
-            return (await self._l1_ref(L1Number(0))).id
-        except NotFound:
-            return genesis
+            return (await self.l1.ref(L1Number(0))).id
+        except (NotFound, TemporaryError):
+            return genesis  # not worth waiting for

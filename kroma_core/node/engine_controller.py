@@ -120,10 +120,12 @@ class EngineController:
                 await self._tell(self.heads)
 
     async def finalize(self, ref: L2Ref) -> bool:
-        """Raise the finalised head to a safe block; whether it moved."""
+        """Raise the finalised head to a block, if it is a safe one; whether it moved."""
         async with self._turn:
             if not self.heads.finalized.number < ref.number <= self.heads.safe.number:
                 return False
+            if not await self._is_canonical(ref):
+                return False  # the chain has changed while this waited for its turn
             await self._tell(attrs.evolve(self.heads, finalized=ref))
             return True
 
@@ -238,6 +240,12 @@ class EngineController:
     async def _expect(self, needed: L2Ref, attempt: str) -> None:
         if not await self._has(needed):
             raise ResetError(f"{attempt}: the engine no longer has L2 block {needed.id}")
+
+    async def _is_canonical(self, block: L2Ref) -> bool:
+        try:
+            return (await self.engine.block(L2Number(block.number))).hash == block.hash
+        except NotFound:
+            return False
 
     async def _has(self, block: L2Ref) -> bool:
         try:

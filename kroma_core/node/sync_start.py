@@ -54,12 +54,29 @@ async def current_heads(l2: ReadL2, config: ChainConfig) -> SyncStart:
     try:
         finalized = await l2(L2Label.FINALIZED)
     except NotFound:
-        finalized = await l2(config.rollup.genesis.l2.hash)
+        finalized = await _genesis(l2, config)
     try:
         safe = await l2(L2Label.SAFE)
     except NotFound:
         safe = finalized
     return SyncStart(unsafe=unsafe, safe=safe, finalized=finalized)
+
+
+async def _genesis(l2: ReadL2, config: ChainConfig) -> Payload:
+    genesis = config.rollup.genesis.l2
+    try:
+        return await l2(genesis.hash)
+    except NotFound as error:
+        raise CriticalError(
+            f"the engine holds another chain: it has no block {genesis}, the rollup's genesis"
+        ) from error
+
+
+async def _parent(l2: ReadL2, block: Payload) -> Payload:
+    try:
+        return await l2(block.parent_hash)
+    except NotFound as error:
+        raise ResetError(f"the engine lacks the parent of its L2 block {block.id}: {error}") from error
 
 
 async def find_sync_start(config: ChainConfig, l1: ReadL1, l2: ReadL2, emit: Callable[[Event], None]) -> SyncStart:
@@ -139,7 +156,7 @@ class _Walk:
                 and ref.l1_origin.number + lookback < highest_canonical.l1_origin.number
                 and ref.sequence_number == 0
             )
-            parent = await self.l2(block.parent_hash)
+            parent = await _parent(self.l2, block)
             parent_ref = l2_ref(parent, config)
             _check_link(parent_ref, ref)
             block, ref = parent, parent_ref
@@ -178,7 +195,7 @@ async def find_base(config: ChainConfig, l2: ReadL2, safe: Payload) -> Payload:
     safe_ref = l2_ref(safe, config)
     block = safe
     while not is_far_enough(l2_ref(block, config), safe_ref, config):
-        block = await l2(block.parent_hash)
+        block = await _parent(l2, block)
     return block
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import trio
 
-from kroma_core.errors import NotFound, TemporaryError
+from kroma_core.errors import CriticalError, NotFound, TemporaryError
 from kroma_core.events import Searching
 from kroma_core.forks import Fork
 from kroma_core.l1 import L1Label
@@ -134,6 +134,34 @@ async def test_an_engine_that_fetched_a_long_chain_by_itself_goes_on_from_its_en
     assert (await verifier.sync()).hash == world.sequencer.blocks[-1].hash
     assert verifier.derived == []
     assert verifier.driver.heads.finalized.hash == world.sequencer.blocks[-1].hash
+
+
+async def test_an_engine_that_lacks_blocks_in_between_is_asked_again_until_it_has_them() -> None:
+    world = await long_world(12)
+    inner = new_engine(world.config)
+    await world.verifier(inner).sync()
+    engine = Stumbling(inner)
+    for call in (12, 40):
+        engine.at_call(call, NotFound("not there yet"), of="block")
+    verifier = world.verifier(engine)
+    assert (await verifier.sync()).hash == world.sequencer.blocks[-1].hash
+    assert [retry.error.startswith("the engine lacks the parent of its L2 block ") for retry in verifier.retries] == [
+        True
+    ]
+
+
+async def test_an_engine_without_the_genesis_block_holds_another_chain() -> None:
+    world = await long_world(6)
+
+    class Elsewhere(Labelled):
+        async def block(self, which: object) -> Payload:
+            if which == world.config.rollup.genesis.l2.hash:
+                raise NotFound("no such block")
+            return await super().block(which)
+
+    engine = Elsewhere(new_engine(world.config), {L2Label.SAFE: None, L2Label.FINALIZED: None})
+    with pytest.raises(CriticalError, match="the engine holds another chain: it has no block 0"):
+        await world.verifier(engine).sync()
 
 
 async def test_a_search_can_be_cancelled_at_any_time() -> None:
