@@ -26,6 +26,7 @@ MEASUREMENTS = {
     "pipeline": "the whole derivation without an engine, beside op-node's pipeline",
     "engine_transfers": "transfers through the embedded engine, beside plain py-evm",
     "engine_precompiles": "blocks full of the most expensive cryptography",
+    "l1_rpc": "L1 blocks over JSON-RPC on loopback, verified",
     "rpc": "the node's RPC under load, beside op-node's",
     "sync_op_geth": "sync on op-geth over the Engine API, beside op-node",
     "memory": "memory while 100 000 blocks are derived",
