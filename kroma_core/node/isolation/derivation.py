@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -89,7 +90,10 @@ class RemoteMachine:
         """See `Derivation.next_event`."""
         await trio.lowlevel.checkpoint()
         if self._answer is not None or not (self._events or self._error):
-            self._take(await _asked(self._process, "turn", self._number, self._answer))
+            try:
+                self._take(await self._process.call("turn", self._number, self._answer))
+            except TemporaryError as error:
+                raise ResetError(str(error)) from error
         if len(self._events) > 1 or (self._events and self._error is not None):
             return self._events.popleft()
         if self._error is not None:
@@ -137,20 +141,15 @@ class InOwnProcess:
     process: KeptProcess
 
     async def begin(self, config: ChainConfig, safe: Payload, base: Payload) -> DerivationMachine:
-        """The same, there. Raises `ResetError` while there is no process."""
-        await _asked(self.process, "begin", config, safe, base)
-        return RemoteMachine(self.process, l2_ref(safe, config))
+        """The same, there. Waits for the process where it is being started again."""
+        while True:
+            await self.process.ready()
+            with contextlib.suppress(TemporaryError):
+                await self.process.call("begin", config, safe, base)
+                return RemoteMachine(self.process, l2_ref(safe, config))
 
 
 Derivations: TypeAlias = InThisProcess | InOwnProcess
-
-
-async def _asked(process: KeptProcess, method: str, *arguments: object) -> Turn:
-    try:
-        result: Turn = await process.call(method, *arguments)
-    except TemporaryError as error:
-        raise ResetError(str(error)) from error
-    return result
 
 
 @asynccontextmanager

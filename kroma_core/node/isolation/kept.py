@@ -38,6 +38,7 @@ class KeptProcess:
         self._child: ChildProcess | None = None
         self._error: KromaError = TemporaryError(f"{part}: its process does not run")
         self._fruitless = 0
+        self._changed = trio.Event()
 
     @property
     def pid(self) -> int | None:
@@ -52,6 +53,13 @@ class KeptProcess:
         result = await self._child.call(method, *arguments, ordered=ordered)
         self._fruitless = 0
         return result
+
+    async def ready(self) -> None:
+        """Wait until there is a process. Raises `CriticalError` where there will be none any more."""
+        while self._child is None:
+            if isinstance(self._error, CriticalError):
+                raise self._error
+            await self._changed.wait()
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -68,23 +76,31 @@ class KeptProcess:
         while True:
             try:
                 async with started(self._host, self._part, self._emit, patience=self._patience) as child:
-                    self._child = child
+                    self._is(child)
                     if not begun:
                         begun = True
                         task_status.started()
                     await child.gone.wait()
-                    self._error, self._child = child.error, None
+                    self._error = child.error
+                    self._is(None)
             except KromaError as error:
                 if not begun or self._child is not None:  # the first opening, or the last closing
                     raise
                 self._error = error
-            if not isinstance(self._error, TemporaryError):
-                self._error = CriticalError(str(self._error))
-                return
-            await self._pause()
-            if self._fruitless > FRUITLESS_STARTS:
+            if isinstance(self._error, TemporaryError):
+                await self._pause()
+                if self._fruitless <= FRUITLESS_STARTS:
+                    continue
                 self._error = CriticalError(f"{self._part}: its process was started again in vain: {self._error}")
-                return
+            elif not isinstance(self._error, CriticalError):
+                self._error = CriticalError(f"{self._part}: its process cannot be started again: {self._error}")
+            self._is(None)
+            return
+
+    def _is(self, child: ChildProcess | None) -> None:
+        self._child = child
+        self._changed.set()
+        self._changed = trio.Event()
 
     async def _pause(self) -> None:
         """Tell observers, and wait longer from time to time."""
