@@ -12,6 +12,7 @@ from kroma_core.chain.l1_config import (
     l1_config_from_text,
     l1_config_named,
     l1_config_of_cancun,
+    l1_config_to_json,
     l1_names,
 )
 from kroma_core.codec.headers import EMPTY_ROOT, Header
@@ -167,3 +168,16 @@ def test_every_problem_of_the_file_is_named() -> None:
 def test_text_that_is_no_json_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"^l1\.json: expected JSON"):
         l1_config_from_text("{", source="l1.json")
+
+
+@pytest.mark.parametrize(
+    "config", [*map(l1_config_named, l1_names()), l1_config_of_cancun(900)], ids=lambda one: one.chain_id
+)
+def test_a_config_that_is_written_reads_as_the_same(config: L1ChainConfig) -> None:
+    assert l1_config_from_json(l1_config_to_json(config), source="written") == config
+
+
+def test_a_config_with_more_schedules_than_upgrades_cannot_be_written() -> None:
+    steps = tuple((Timestamp(time), 1 + time) for time in range(9))
+    with pytest.raises(ConfigError, match="it has 9 blob schedules"):
+        l1_config_to_json(L1ChainConfig(chain_id=1, blob_schedule=BlobSchedule(steps=steps)))

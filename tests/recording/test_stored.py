@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from kroma_core.chain.rollup_json import rollup_config_to_json
 from kroma_core.forks import Fork
 from kroma_core.recording import (
     Recording,
@@ -377,3 +378,49 @@ def test_an_imported_vector_must_be_sound(tmp_path: Path) -> None:
     with pytest.raises(RecordingError, match="receipts root"):
         import_vector(source, tmp_path / "new.krec")
     assert os.listdir(tmp_path) == [source.name]
+
+
+def test_a_lasting_recording_has_what_was_kept_and_nothing_later(tmp_path: Path) -> None:
+    path = interrupted(tmp_path)
+    with RecordingWriter.rescue(path) as writer:
+        assert writer.steps == 1
+        writer.finish()
+    with open_recording(path) as recording:
+        assert recording.span() == (0, 0)
+        assert list(verify(recording)) == []
+    assert [one.name for one in tmp_path.iterdir()] == [path.name]
+
+
+def test_a_recording_that_ended_while_it_was_finished_can_be_rescued(tmp_path: Path) -> None:
+    path = interrupted(tmp_path)
+    run_sql(path.with_name(f"{path.name}.partial"), "INSERT INTO section VALUES ('contents', 0, x'00', x'00')")
+    with RecordingWriter.rescue(path) as writer:
+        writer.finish()
+    with open_recording(path) as recording:
+        assert recording.step_count == 1
+
+
+def test_only_a_recording_can_be_rescued(tmp_path: Path) -> None:
+    path = tmp_path / "l1.krec"
+    with pytest.raises(RecordingError, match="expected an interrupted recording, got no such file"):
+        RecordingWriter.rescue(path)
+    run_sql(tmp_path / "l1.krec.partial", "CREATE TABLE other (a)")
+    with pytest.raises(RecordingError, match="application_id: expected 1263684913"):
+        RecordingWriter.rescue(path)
+    assert (tmp_path / "l1.krec.partial").exists()
+
+
+def interrupted(folder: Path) -> Path:
+    """What is left of a lasting recording whose process ended after its first step."""
+    l1 = ScriptedL1()
+    path = folder / "l1.krec"
+    rollup = rollup_on(l1, forks=all_forks_until(Fork.ECOTONE)).rollup
+    with RecordingWriter(path, rollup_config=rollup_config_to_json(rollup), lasting=True) as writer:
+        for block in (l1.genesis, l1.mine()):
+            content = l1.content(block.hash)
+            writer.add_block(content.header, content.transactions, content.receipts)
+            writer.add_step(TimelineStep(unsafe=block.hash))
+            if block is l1.genesis:
+                writer.keep()
+    assert not path.exists()
+    return path
