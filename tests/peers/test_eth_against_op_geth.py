@@ -5,7 +5,6 @@ What is different on purpose is taken out by `alike`, with the reason.
 
 from __future__ import annotations
 
-import re
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -25,64 +24,14 @@ from kroma_core.node.eth.serve import EthView, serve_eth
 from kroma_core.node.profile import EthTable
 from kroma_core.recording import ExpectedBlock, open_recording
 from tests.contract.offers import opened
-from tests.peers import eth_questions
-from tests.peers.eth_questions import Question, ask
+from tests.eth_rpc import questions
+from tests.eth_rpc.comparison import alike, difference
+from tests.eth_rpc.questions import Question, ask
 from tests.peers.l2 import OpGeth, op_geth
 from tests.peers.rollup import CHAINS, read_vector, recorded_rollup
 
 RICH = "0x" + "a1" * 20
 BLOCKS = 24
-
-
-def alike(method: str, answer: Any) -> Any:
-    """An answer without what may differ."""
-    if isinstance(answer, Mapping) and "error" in answer and isinstance(answer["error"], Mapping):
-        error = dict(answer["error"])
-        if error["code"] == -32602:
-            return {"code": -32602}  # the form of parameters is described in our own words
-        if error["code"] == -32003:
-            return {"code": -32000}  # an answer that is too large; ours has a code of its own
-        text = error["message"].lower()  # op-geth writes addresses with a checksum
-        text = re.sub(r" \(\d+ <=> \d+\)", "", text)  # how far the stack was short
-        text = re.sub(r"0x[0-9a-f]{64} err: ", "", text)  # the hash of a transaction that nobody signed
-        if "larger than" in text or "too large" in text:
-            return {"code": -32000}
-        return {**error, "message": text}
-    if method == "eth_createAccessList":
-        entries = [(one["address"], sorted(one["storageKeys"])) for one in answer["accessList"]]
-        return {**answer, "accessList": sorted(entries)}  # op-geth's comes out of a map
-    return _without_words(answer)
-
-
-def _without_words(answer: Any) -> Any:
-    """Precompiles explain themselves in each client's own words, stacks with their sizes."""
-    if isinstance(answer, list):
-        return [_without_words(one) for one in answer]
-    if not isinstance(answer, Mapping):
-        return answer
-    found = {key: _without_words(value) for key, value in answer.items()}
-    if isinstance(found.get("error"), str):
-        found["error"] = "failed" if _of_precompile(found) else re.sub(r" \(\d+ <=> \d+\)", "", found["error"])
-    return found
-
-
-def _of_precompile(frame: Mapping[str, Any]) -> bool:
-    return re.fullmatch(r"0x0{36,37}[0-9a-f]{3,4}", str(frame.get("to"))) is not None
-
-
-def difference(expected: Any, got: Any, path: str = "") -> str:
-    """Where two answers differ first."""
-    if isinstance(expected, Mapping) and isinstance(got, Mapping):
-        for key in sorted({*expected, *got}):
-            if key not in expected or key not in got:
-                return f"{path}.{key}: {'op-geth' if key in expected else 'kroma'} alone has it"
-            if expected[key] != got[key]:
-                return difference(expected[key], got[key], f"{path}.{key}")
-    if isinstance(expected, list) and isinstance(got, list):
-        for index, (left, right) in enumerate(zip(expected, got, strict=False)):
-            if left != right:
-                return difference(left, right, f"{path}[{index}]")
-    return f"{path}: op-geth {str(expected)[:200]}, kroma {str(got)[:200]}"
 
 
 @attrs.frozen
@@ -104,7 +53,7 @@ async def both(name: str, folder: Path, count: int) -> AsyncIterator[Pair]:
     heads = ForkchoiceState(
         unsafe=blocks[-1].hash, safe=blocks[len(blocks) // 2].hash, finalized=blocks[len(blocks) // 4].hash
     )
-    settings = {"store": "memory", "call_seconds": 60.0}
+    settings = {"call_seconds": 60.0}
     async with (
         op_geth(folder / "geth", recorded_rollup(read_vector(path))) as geth,
         opened(Role.ENGINE, "pyevm", chain, folder / "kroma", settings) as engine,
@@ -145,9 +94,9 @@ async def _tell_op_geth(
     assert answer["payloadStatus"]["status"] == "VALID", answer
 
 
-async def compared(pair: Pair, questions: Iterable[Question]) -> list[str]:
+async def compared(pair: Pair, wanted: Iterable[Question]) -> list[str]:
     """The differences between the answers."""
-    asked = list(questions)
+    asked = list(wanted)
     assert asked
     expected, got = await ask(pair.op_geth, asked), await ask(pair.kroma, asked)
     return [
@@ -158,14 +107,14 @@ async def compared(pair: Pair, questions: Iterable[Question]) -> list[str]:
 
 
 GROUPS: Mapping[str, Callable[[Pair], Iterable[Question]]] = {
-    "blocks": lambda pair: eth_questions.about_blocks(pair.blocks),
-    "transactions": lambda pair: eth_questions.about_transactions(pair.blocks),
-    "state": lambda pair: eth_questions.about_state(pair.blocks),
-    "logs": lambda pair: eth_questions.about_logs(pair.blocks),
-    "fees": lambda pair: eth_questions.about_fees(pair.blocks),
-    "calls": lambda pair: eth_questions.about_calls(pair.blocks),
-    "suppositions": lambda pair: eth_questions.about_suppositions(RICH),
-    "traces": lambda pair: eth_questions.about_traces(pair.blocks),
+    "blocks": lambda pair: questions.about_blocks(pair.blocks),
+    "transactions": lambda pair: questions.about_transactions(pair.blocks),
+    "state": lambda pair: questions.about_state(pair.blocks),
+    "logs": lambda pair: questions.about_logs(pair.blocks),
+    "fees": lambda pair: questions.about_fees(pair.blocks),
+    "calls": lambda pair: questions.about_calls(pair.blocks),
+    "suppositions": lambda pair: questions.about_suppositions(RICH),
+    "traces": lambda pair: questions.about_traces(pair.blocks),
 }
 CHEAP = ("blocks", "transactions", "state", "logs", "fees")
 

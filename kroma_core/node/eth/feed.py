@@ -52,6 +52,7 @@ class ChainFeed:
         self._head: Hash32 | None = None
         self._arrived = 0
         self._nudged = trio.Event()
+        self._looking = trio.Lock()
 
     def add(self, listener: Listener) -> None:
         self._listeners[listener] = None
@@ -73,12 +74,16 @@ class ChainFeed:
             await self.look()
 
     async def look(self) -> None:
-        """Tell of everything since the last time. A part that does not answer now is asked again later."""
-        try:
-            await self._look_at_head()
-            await self._look_at_pool()
-        except (TemporaryError, NotFound):
-            pass
+        """Tell of everything since the last time. A part that does not answer now is asked again later.
+
+        Returns when all of it has been told, also by somebody else who is looking.
+        """
+        async with self._looking:
+            try:
+                await self._look_at_head()
+                await self._look_at_pool()
+            except (TemporaryError, NotFound):
+                pass
 
     async def _look_at_head(self) -> None:
         heads = await self._blocks.engine.heads()
