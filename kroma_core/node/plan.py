@@ -112,8 +112,8 @@ def plan_replay(
     """The plan that derives and executes a recording with the parts of a profile, or with those that fit.
 
     The chain, L1 and blobs are the recording's; every setting of type `RecordingFile` is set to it. Where the profile
-    names no engine, one that executes and needs no settings is taken; `without_execution`, and in the ZK-trie era, which
-    no engine executes, one that plays recordings. Where it names no data sources, all that are installed are.
+    names no engine, one that executes and needs no settings is taken; `without_execution`, and in the ZK-trie era,
+    which no engine executes, one that plays recordings. Where it names no data sources, all that are installed are.
     """
     if not recording.is_file():
         raise ConfigError(f"{recording}: {'not a file' if recording.exists() else 'there is no such file'}")
