@@ -22,12 +22,14 @@ from typing import Any
 import attrs
 import trio
 
+from bench.raw_client import LONGEST, answered
+from bench.raw_client import request as request_for
 from bench.rows import Row, show
 from tests.peers.node import kroma
 from tests.peers.programs import PROGRAMS
 from tests.peers.rollup import CHAINS
 from tests.peers.rpc import until
-from tests.peers.test_serve import following, served
+from tests.peers.test_serve import following
 
 CHAIN = "plain-bedrock"
 SECONDS = 4.0
@@ -36,8 +38,6 @@ LEAST = 1000.0
 """Requests a second that are wanted."""
 SLOWEST = 0.050
 """Seconds within which 99 of 100 answers are wanted, one after the other."""
-_BODY = b'{"jsonrpc":"2.0","id":1,"method":"optimism_syncStatus","params":[]}'
-_LONGEST = 1 << 16
 
 
 @attrs.frozen(kw_only=True)
@@ -61,39 +61,21 @@ def load(url: str, seconds: float) -> Load:
     )
 
 
-def _request(address: tuple[str, int]) -> bytes:
-    head = "POST / HTTP/1.1\r\nhost: {}:{}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n"
-    return head.format(*address, len(_BODY)).encode() + _BODY
-
-
-def _answered(received: bytes) -> bool:
-    """Whether an answer is whole. Raises `ValueError` for one that is no sync status."""
-    head, found, body = received.partition(b"\r\n\r\n")
-    if not found:
-        return False
-    lines = head.lower().split(b"\r\n")
-    length = next((int(line.partition(b":")[2]) for line in lines if line.startswith(b"content-length:")), None)
-    whole = body.endswith(b"0\r\n\r\n") if length is None else len(body) >= length
-    if whole and b'"current_l1"' not in body:
-        raise ValueError(f"not a sync status: {received[:200]!r}")
-    return whole
-
-
 def _one_by_one(address: tuple[str, int], seconds: float) -> list[float]:
-    request, times = _request(address), []
+    request, times = request_for(address), []
     with socket.create_connection(address) as client:
         end = time.perf_counter() + seconds
         while (began := time.perf_counter()) < end:
             client.sendall(request)
             received = b""
-            while not _answered(received):
-                received += client.recv(_LONGEST)
+            while not answered(received):
+                received += client.recv(LONGEST)
             times.append(time.perf_counter() - began)
     return times
 
 
 def _together(address: tuple[str, int], seconds: float) -> float:
-    request, count = _request(address), 0
+    request, count = request_for(address), 0
     clients = [socket.create_connection(address) for _ in range(CONNECTIONS)]
     received = dict.fromkeys(clients, b"")
     began = time.perf_counter()
@@ -101,8 +83,8 @@ def _together(address: tuple[str, int], seconds: float) -> float:
         client.sendall(request)
     while time.perf_counter() - began < seconds:
         for client in select.select(clients, [], [])[0]:
-            received[client] += client.recv(_LONGEST)
-            if _answered(received[client]):
+            received[client] += client.recv(LONGEST)
+            if answered(received[client]):
                 count += 1
                 received[client] = b""
                 client.sendall(request)
@@ -139,8 +121,8 @@ async def measure(folder: Path, seconds: float, *, with_peers: bool = True) -> l
         return rows(ours, None, "not asked for")
     if not os.access(PROGRAMS / "op-node", os.X_OK):
         return rows(ours, None, "op-node is not built: make peers")
-    async with served(folder / "l1", CHAIN) as l1, following(folder, l1) as peer:
-        await peer.until_safe(l1.world["expected"]["safe_after"][-1]["safe_l2"]["number"])
+    async with following(folder, CHAIN) as (world, _, peer):
+        await peer.until_safe(world["expected"]["safe_after"][-1]["safe_l2"]["number"])
         theirs = await trio.to_thread.run_sync(load, peer.url, seconds)
     return rows(ours, theirs, "")
 

@@ -28,6 +28,7 @@ MEASUREMENTS = {
     "engine_precompiles": "blocks full of the most expensive cryptography",
     "l1_rpc": "L1 blocks over JSON-RPC on loopback, verified",
     "rpc": "the node's RPC under load, beside op-node's",
+    "latency": "the node's RPC while a channel of 10 000 blocks is derived and executed",
     "sync_op_geth": "sync on op-geth over the Engine API, beside op-node",
     "memory": "memory while 100 000 blocks are derived",
 }

@@ -12,13 +12,11 @@ import trio
 from kroma_core.jsonrpc.jwt import JwtSecret
 from tests.peers.l1 import anvil
 from tests.peers.l2 import EngineAt, op_batcher, op_geth, op_node, with_genesis_hash
-from tests.peers.node import engine_of_ours
+from tests.peers.node import engine_of_ours, kroma_serve
 from tests.peers.programs import free_port
-from tests.peers.rollup import USER, Rollup, recorded_rollup, rollup_on
+from tests.peers.rollup import CHAINS, USER, Rollup, read_vector, recorded_rollup, rollup_on
 from tests.peers.rpc import Rpc, shown_with, until
 from tests.peers.scenarios import CONTRACTS, deposit
-from tests.peers.test_serve import served
-
 
 NO_THROTTLING = ["--throttle.unsafe-da-bytes-lower-threshold", "0"]
 """Otherwise op-batcher wants to tell the engine how large its blocks may be (miner_setMaxDASize)."""
@@ -33,9 +31,11 @@ def asked(engine: EngineAt) -> Rpc:
 @pytest.mark.parametrize("name", ["plain-bedrock", "blobs-ecotone", "upgrade-bedrock-to-jovian", "blobs-jovian"])
 def test_op_node_derives_a_recording_on_our_engine_to_its_recorded_head(name: str, tmp_path: Path) -> None:
     async def main() -> None:
-        async with served(tmp_path / "l1", name) as l1:
-            rollup = recorded_rollup(l1.world)
-            expected = l1.world["expected"]["safe_after"][-1]["safe_l2"]
+        path = CHAINS / f"{name}.json.xz"
+        world = read_vector(path)
+        async with kroma_serve(tmp_path / "l1", path) as l1:
+            rollup = recorded_rollup(world)
+            expected = world["expected"]["safe_after"][-1]["safe_l2"]
             async with (
                 engine_of_ours(tmp_path / "el", rollup) as engine,
                 op_node(
@@ -53,15 +53,17 @@ def test_op_node_derives_a_recording_on_our_engine_to_its_recorded_head(name: st
 
 def test_op_node_goes_through_reorgs_on_our_engine(tmp_path: Path) -> None:
     async def main() -> None:
-        async with served(tmp_path / "l1", "reorg-ecotone", "--step") as l1:
-            rollup = recorded_rollup(l1.world)
+        path = CHAINS / "reorg-ecotone.json.xz"
+        world = read_vector(path)
+        async with kroma_serve(tmp_path / "l1", path, "--step") as l1:
+            rollup = recorded_rollup(world)
             async with (
                 engine_of_ours(tmp_path / "el", rollup) as engine,
                 op_node(
                     tmp_path / "cl", rollup=rollup, l1=l1.rpc.url, engine=engine, beacon=l1.beacon, trust_l1=True
                 ) as node,
             ):
-                for step, expected in enumerate(l1.world["expected"]["safe_after"]):
+                for step, expected in enumerate(world["expected"]["safe_after"]):
                     if step:
                         await l1.rpc.call("kroma_step")
                     with shown_with(node.running):

@@ -36,8 +36,6 @@ from kroma_core.node.isolation.messages import (
 from kroma_core.node.isolation.wire import Wire
 
 _PR_SET_PDEATHSIG = 1
-_NICE = 5
-"""The node itself comes first where processors are scarce: its answers are short, and somebody waits for them."""
 
 
 def main(descriptor: int, parent: int) -> None:
@@ -48,7 +46,6 @@ def main(descriptor: int, parent: int) -> None:
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
         return  # the node has ended meanwhile
-    os.nice(_NICE)
     with socket.socket(fileno=descriptor) as connection:
         trio.run(_serve, connection)
 
