@@ -9,8 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-import attrs
-
 from kroma_core.chain.config import Family, GenesisAccount, GenesisBlock
 from kroma_core.chain.config_fields import U256, Fields, Findings, hex_data, shown
 from kroma_core.chain.predeploys import MESSAGE_PASSER
@@ -19,16 +17,14 @@ from kroma_core.codec.headers import EMPTY_REQUESTS_HASH, EMPTY_ROOT, Header
 from kroma_core.codec.keccak import keccak256
 from kroma_core.codec.rlp import encode
 from kroma_core.codec.trie_root import trie_root
+from kroma_core.errors import ConfigError
 from kroma_core.forks import Rules, StateCommitment
 from kroma_core.types import ZERO_HASH, Address, Gas, Hash32, Timestamp
+from kroma_core.zktrie import accounts as zk_accounts
+from kroma_core.zktrie.faults import TrieFault
 
 _DEFAULT_BASE_FEE = 1_000_000_000
 _DEFAULT_GAS_LIMIT = 4_712_388
-
-
-@attrs.frozen
-class ZkTrieState:
-    """The answer for a genesis whose state is kept in a ZK trie: its root cannot be computed here."""
 
 
 def genesis_from_text(text: str | bytes, *, source: str) -> GenesisBlock:
@@ -53,12 +49,31 @@ def state_root(alloc: Mapping[Address, GenesisAccount]) -> Hash32:
     return trie_root(_account_pairs(alloc))
 
 
-def genesis_state(genesis: GenesisBlock, rules: Rules) -> Hash32 | ZkTrieState:
-    """The state root of a genesis with the rules of its time."""
+def zk_state_root(alloc: Mapping[Address, GenesisAccount]) -> Hash32:
+    """Root of the ZK trie of these accounts, empty ones included.
+
+    Raises `ConfigError` for a balance that is no field element: such a trie cannot hold it.
+    """
+    accounts = {}
+    for address, account in alloc.items():
+        accounts[address] = zk_accounts.Account(
+            nonce=account.nonce,
+            balance=account.balance,
+            code_hash=keccak256(account.code),
+            storage_root=zk_accounts.storage_root(account.storage),
+        )
+    try:
+        return zk_accounts.state_root(accounts)
+    except TrieFault as error:
+        raise ConfigError(f"genesis: {error}") from error
+
+
+def genesis_state(genesis: GenesisBlock, rules: Rules) -> Hash32:
+    """The state root of a genesis with the rules of its time. Raises `ConfigError`, as `zk_state_root` does."""
     if genesis.state_root is not None:
         return genesis.state_root
     if rules.state is StateCommitment.ZK_TRIE:
-        return ZkTrieState()
+        return zk_state_root(genesis.alloc)
     return state_root(genesis.alloc)
 
 

@@ -16,7 +16,6 @@ from kroma_core.chain.builtin import builtin, builtin_names, builtin_with_id, wh
 from kroma_core.chain.config import BaseFeeParams, ChainConfig, Family, GenesisBlock, L1ChainConfig, RollupConfig
 from kroma_core.chain.config_fields import Fields, Findings
 from kroma_core.chain.genesis_json import (
-    ZkTrieState,
     genesis_from_json,
     genesis_from_text,
     genesis_header,
@@ -185,9 +184,6 @@ class _GenesisCheck:
     def _hash(self, rollup: RollupConfig) -> None:
         rules = rollup.schedule.at(self.genesis.timestamp)
         state = genesis_state(self.genesis, rules)
-        if isinstance(state, ZkTrieState):
-            # The root of a ZK trie is not computed yet: the hash stays unchecked, and no engine executes this era.
-            return
         found = genesis_header(self.genesis, state, rules).hash
         if found != rollup.genesis.l2.hash:
             got = f"0x{found.hex()} (state root 0x{state.hex()})"

@@ -2,13 +2,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import attrs
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kroma_core.chain.builtin import builtin
+from kroma_core.chain.config import GenesisAccount
 from kroma_core.chain.genesis_json import (
-    ZkTrieState,
     genesis_from_json,
     genesis_from_text,
     genesis_header,
@@ -127,10 +128,14 @@ def test_the_hash_of_a_genesis_is_that_of_its_header() -> None:
     assert "0x" + header.hash.hex() == ROLLUP["genesis"]["l2"]["hash"]
 
 
-def test_the_root_of_a_zk_trie_is_said_to_be_unknown() -> None:
-    rollup = builtin("kroma-mainnet").rollup
-    found = genesis_from_json(genesis(), source="g.json")
-    assert genesis_state(found, rollup.schedule.at(rollup.genesis.l2_time)) == ZkTrieState()
+def test_the_state_of_a_chain_of_the_zk_era_is_a_zk_trie() -> None:
+    rules = builtin("kroma-mainnet").rollup.schedule.at(0)
+    address = bytes.fromhex("11f47702a63156ffc9381cbc57f34b39c2f7aafe")
+    account = GenesisAccount(nonce=655, balance=0x18C331EAE6D22E777BEB16C27AD487BB)
+    found = attrs.evolve(genesis_from_json(genesis(), source="g.json"), alloc={address: account})
+    # The first account of kroma-units/zktrie_accounts.
+    assert genesis_state(found, rules).hex() == "25b385cf2d5fed8e893bb46e64382567cff25d42d7a743fa4dd9d75e8e4f918e"
+    assert genesis_state(attrs.evolve(found, alloc={}), rules) == bytes(32)
 
 
 def test_numbers_beyond_64_bits_in_the_chain_config_survive() -> None:

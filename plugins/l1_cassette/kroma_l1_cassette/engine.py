@@ -19,7 +19,7 @@ from kroma_core.api import (
     Valid,
 )
 from kroma_core.chain.config import ChainConfig
-from kroma_core.chain.genesis_json import ZkTrieState, genesis_from_json, genesis_header, genesis_state
+from kroma_core.chain.genesis_json import genesis_from_json, genesis_header, genesis_state
 from kroma_core.codec.payloads import payload_from_header
 from kroma_core.errors import NotFound
 from kroma_core.l2 import ForkchoiceState, L2Label, Payload, PayloadAttributes
@@ -192,7 +192,7 @@ def recorded_engine(recording: Recording, chain: ChainConfig) -> RecordedEngine:
 
 
 def genesis_payload(recording: Recording, chain: ChainConfig) -> Payload:
-    """Block 0 as far as the recording tells: its state root is zero where it is a ZK trie's.
+    """Block 0 as far as the recording tells.
 
     Raises `RecordingError` where the recorded genesis is not the one that the rollup config names.
     """
@@ -202,8 +202,8 @@ def genesis_payload(recording: Recording, chain: ChainConfig) -> Payload:
     block = genesis_from_json(recording.l2_genesis, source=f"{recording.path}: l2_genesis")
     rules = chain.rollup.schedule.at(block.timestamp)
     state = genesis_state(block, rules)
-    header = genesis_header(block, ZERO_HASH if isinstance(state, ZkTrieState) else state, rules)
-    if not isinstance(state, ZkTrieState) and header.hash != genesis.l2.hash:
+    header = genesis_header(block, state, rules)
+    if header.hash != genesis.l2.hash:
         raise refuse(recording.path, "l2_genesis", "block hash", expected=genesis.l2.hash, got=header.hash)
     return payload_from_header(header, genesis.l2.hash, ())
 

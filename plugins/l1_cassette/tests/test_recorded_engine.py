@@ -89,11 +89,11 @@ def test_genesis_is_the_one_of_the_rollup_config_with_its_state_root() -> None:
     run(body)
 
 
-def test_a_genesis_with_a_zk_trie_has_its_hash_and_no_state_root() -> None:
+def test_a_genesis_with_a_zk_trie_is_the_one_of_the_rollup_config_too() -> None:
     async def body(engine: RecordedEngine, blocks: list[ExpectedBlock]) -> None:
         genesis = await engine.block(L2Label.UNSAFE)
         assert genesis.hash == blocks[0].payload.parent_hash
-        assert genesis.state_root == bytes(32)
+        assert genesis.state_root != bytes(32)
 
     run(body, ZK)
 
