@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 
+import trio
+
 from kroma_core.api import BlobSource, Facts, PluginContext, Secret
+from kroma_core.codec.kzg_library import kzg_library
 from kroma_core.errors import ConfigError
 from kroma_core.jsonrpc.address import ServerAddress
+from kroma_core.jsonrpc.background import BackgroundTasks
 from kroma_da_blob.answers import SlotClock
 from kroma_da_blob.archive_source import PLACES, ArchiveBlobs, places_in
 from kroma_da_blob.beacon_source import BeaconBlobs
@@ -21,7 +25,8 @@ ARCHIVE_PART = "blobs archive"
 @asynccontextmanager
 async def opened_beacon(settings: BeaconSettings, context: PluginContext) -> AsyncIterator[BlobSource]:
     """A beacon node as a blob source, once it has been asked for its clock. One that is down is opened all the same."""
-    async with _beacon(settings, context) as source:
+    async with BackgroundTasks() as nursery, _beacon(settings, context) as source:
+        nursery.start_soon(_read_set_up)
         await source.probe()
         yield source
 
@@ -50,14 +55,23 @@ async def opened_archive(settings: ArchiveSettings, context: PluginContext) -> A
     clock = None
     if settings.genesis_time is not None:
         clock = SlotClock(genesis_time=settings.genesis_time, slot_ms=1000 * settings.slot_seconds)
-    async with open_server(
-        revealed(settings.url),
-        part=ARCHIVE_PART,
-        emit=context.emit,
-        seconds=settings.timeout,
-        headers=headers_of(settings.authorization),
-    ) as server:
+    async with (
+        BackgroundTasks() as nursery,
+        open_server(
+            revealed(settings.url),
+            part=ARCHIVE_PART,
+            emit=context.emit,
+            seconds=settings.timeout,
+            headers=headers_of(settings.authorization),
+        ) as server,
+    ):
+        nursery.start_soon(_read_set_up)
         yield ArchiveBlobs(server, clock=clock)
+
+
+async def _read_set_up() -> None:
+    """Read the KZG set-up beside all else, so that the first blob does not wait the 2 s that it takes."""
+    await trio.to_thread.run_sync(kzg_library, abandon_on_cancel=True)
 
 
 def beacon_problems(settings: BeaconSettings) -> Sequence[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import attrs
 import pytest
 import trio
+from kroma_da_blob import opening
 from kroma_da_blob.offers import BeaconSettings, inspect_beacon, open_beacon
 
 from kroma_core.api import BlobSource, Facts, Missing, PluginContext, Secret
@@ -54,6 +56,13 @@ async def opened(node: BeaconNode, url: str, seconds: float = 5.0) -> AsyncItera
     context = PluginContext(chain=chain, data_dir=Path(), clock=lambda: 0.0, emit=events.append)
     async with open_beacon(BeaconSettings(url=url, timeout=seconds), context) as source:
         yield World(node, source, events)
+
+
+def test_the_kzg_set_up_is_read_while_the_source_opens(monkeypatch: pytest.MonkeyPatch) -> None:
+    read = threading.Event()
+    monkeypatch.setattr(opening, "kzg_library", read.set)
+    with_node(lambda world: trio.to_thread.run_sync(read.wait, 10.0))
+    assert read.is_set()
 
 
 def with_node(body: Callable[[World], Awaitable[None]], node: BeaconNode | None = None, seconds: float = 5.0) -> None:
