@@ -184,12 +184,13 @@ class TracedLog:
 
 @attrs.frozen(kw_only=True)
 class TracedCall:
-    """One frame of a transaction and those it opened. `kind` is the instruction's name, CALL for the outermost call.
+    """One frame of a transaction. `kind` is the instruction's name, CALL for the outermost call, whose `depth` is 0.
 
     `to` is None for a creation that failed. Gas is that of the frame; outermost, of the transaction. A deposit that
     failed before it began has kind STOP.
     """
 
+    depth: int
     kind: str
     sender: Address
     to: Address | None
@@ -200,7 +201,6 @@ class TracedCall:
     output: bytes = attrs.field(repr=False)
     failure: CallFailure | None = None
     detail: str = ""
-    calls: tuple[TracedCall, ...] = ()
     logs: tuple[TracedLog, ...] = ()
 
 
@@ -228,9 +228,13 @@ class TracedStep:
 
 @attrs.frozen(kw_only=True)
 class TraceRequest:
-    """What a trace is to hold: frames always, steps up to `most_steps`, of them what the flags say."""
+    """What a trace is to hold: frames always, steps up to `most_steps`, of them what the flags say.
+
+    `most_bytes` bounds, roughly, what the steps' stacks and memories take.
+    """
 
     most_steps: int = 0
+    most_bytes: int = 64 << 20
     stack: bool = True
     memory: bool = False
     storage: bool = True
@@ -239,9 +243,13 @@ class TraceRequest:
 
 @attrs.frozen(kw_only=True)
 class Trace:
-    """What a transaction or call did. `complete` is false where there were more steps than asked for."""
+    """What a transaction or call did. `complete` is false where there were more steps than asked for.
 
-    outermost: TracedCall
+    `calls` are its frames in the order in which they began, each with its depth: a tree, but flat, since it may be a
+    thousand levels deep. The first is the outermost.
+    """
+
+    calls: tuple[TracedCall, ...]
     gas_used: int
     steps: tuple[TracedStep, ...] = attrs.field(repr=False)
     complete: bool = True

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import attrs
+import httpx
 import orjson
 import pytest
 import trio
@@ -198,5 +199,31 @@ def test_unknown_subscription_is_refused() -> None:
         async with socket_of(world) as socket:
             assert (await ask(socket, "eth_subscribe", "weather"))["code"] == Code.METHOD_NOT_FOUND
             assert (await ask(socket, "eth_subscribe", "logs", {"address": "0x12"}))["code"] == Code.INVALID_PARAMS
+
+    on_world(body)
+
+
+def test_trace_of_a_thousand_nested_calls_is_answered() -> None:
+    async def body(world: World) -> None:
+        target = "0x" + "c0" * 20
+        calls_itself = {target: {"code": "0x5f5f5f5f5f305af100"}}
+        params = [{"to": target, "gas": hex(10**9)}, "latest", {"stateOverrides": calls_itself, "tracer": "callTracer"}]
+        request = {"jsonrpc": "2.0", "id": 1, "method": "debug_traceCall", "params": params}
+        async with httpx.AsyncClient(trust_env=False) as client:
+            text = (await client.post(world.url, json=request)).text
+        levels = text.count('"calls":[')
+        assert levels > 400
+        assert text.count('"type":"CALL"') == levels + 1
+
+    on_world(body)
+
+
+def test_trace_that_would_fill_the_memory_is_refused() -> None:
+    async def body(world: World) -> None:
+        target = "0x" + "c0" * 20
+        grows = {target: {"code": "0x5b595952600056"}}
+        options = {"stateOverrides": grows, "enableMemory": True}
+        error = await refusal(world, "debug_traceCall", {"to": target, "gas": hex(10**7)}, "latest", options)
+        assert "too long" in error.message
 
     on_world(body)

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import TypeAlias, TypeVar
 
 import attrs
+import trio
 
 from kroma_core.api import ExecutionEngine, StateQueries, TxPool
 from kroma_core.chain.config import ChainConfig
@@ -24,6 +25,7 @@ from kroma_core.l2 import L2Label
 from kroma_core.types import Address, Hash32, L2Number
 
 _KEPT_BLOCKS = 128
+_SENDERS_AT_ONCE = 100
 T = TypeVar("T")
 
 
@@ -128,6 +130,14 @@ class Blocks:
         found = KnownBlock(hash=block_hash, header=header, transactions=transactions)
         _keep(self._blocks, block_hash, found)
         return found
+
+    async def with_senders(self, block: KnownBlock) -> KnownBlock:
+        """The block with all senders recovered, others served in between. Raises `DecodeError`."""
+        for index, transaction in enumerate(block.transactions):
+            if index % _SENDERS_AT_ONCE == _SENDERS_AT_ONCE - 1:
+                await trio.lowlevel.checkpoint()
+            transaction.sender  # noqa: B018  # kept by the transaction
+        return block
 
     async def receipts(self, block_hash: Hash32) -> Sequence[Receipt]:
         """Receipts of a block, with the nonces of its deposits. Raises `NotFound`."""

@@ -84,7 +84,9 @@ class ChainMethods:
         in_full = arguments.flag(full, "full transactions")
         if block is None:
             return None
-        return block_json(block, await self._blocks.receipts(block.hash) if in_full else None)
+        if not in_full:
+            return block_json(block, None)
+        return block_json(await self._blocks.with_senders(block), await self._blocks.receipts(block.hash))
 
     async def _numbered(self, name: Any) -> KnownBlock | None:
         return await self._blocks.block(arguments.number(name, self._earliest))
@@ -183,7 +185,7 @@ class ChainMethods:
         block = await self._named(name)
         if block is None:
             return None
-        receipts = await self._blocks.receipts(block.hash)
+        receipts = await self._blocks.receipts((await self._blocks.with_senders(block)).hash)
         fees = self._blocks.fees_of(block)
         found, first_log = [], 0
         for index, receipt in enumerate(receipts):

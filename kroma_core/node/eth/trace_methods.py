@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import itertools
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 import attrs
+import orjson
+import trio
 
 from kroma_core.api import CallFailure, Refused, Trace, TracedCall, TracedStep, TraceRequest
 from kroma_core.codec.hexadecimal import shown, to_data, to_quantity
@@ -48,30 +51,38 @@ class TraceMethods:
             "traceCall": self.call,
         }
 
-    async def transaction(self, transaction_hash: Any, options: Any = None) -> JsonObject:
+    async def transaction(self, transaction_hash: Any, options: Any = None) -> bytes:
         form = _form(options)
         place = await self._blocks.queries.locate(arguments.hash32(transaction_hash, "transaction hash"))
         if place is None:
             raise RpcError(Code.SERVER_ERROR, "transaction not found")
         traces = await self._blocks.queries.trace_transactions(place.block_hash, place.index, 1, form.wanted)
         before = (await self._blocks.receipts(place.block_hash))[: place.index]
-        return _shown(traces[0], form, sum(len(receipt.logs) for receipt in before))
+        return await _written(lambda: _shown(traces[0], form, sum(len(receipt.logs) for receipt in before)))
 
-    async def block(self, name: Any, options: Any = None) -> list[JsonObject]:
+    async def block(self, name: Any, options: Any = None) -> bytes:
         form = _form(options)
         block = await self._named(name)
         if block.header.number == self._earliest:
             raise RpcError(Code.SERVER_ERROR, "genesis is not traceable")
         queries = self._blocks.queries
         traces = await queries.trace_transactions(block.hash, 0, len(block.transactions), form.wanted)
-        found, logs = [], 0
-        receipts = await self._blocks.receipts(block.hash)
-        for transaction, trace, receipt in zip(block.transactions, traces, receipts, strict=True):
-            found.append({"txHash": to_data(transaction.hash), "result": _shown(trace, form, logs)})
-            logs += len(receipt.logs)
-        return found
+        firsts = itertools.accumulate([len(one.logs) for one in await self._blocks.receipts(block.hash)], initial=0)
+        whole = zip(block.transactions, traces, firsts, strict=False)
+        return await _written(
+            lambda: (
+                b"[%b]"
+                % b",".join(
+                    [
+                        b'{"txHash":"%b","result":%b}'
+                        % (to_data(transaction.hash).encode(), _shown(trace, form, first))
+                        for transaction, trace, first in whole
+                    ]
+                )
+            )
+        )
 
-    async def call(self, call: Any, block: Any = None, options: Any = None) -> JsonObject:
+    async def call(self, call: Any, block: Any = None, options: Any = None) -> bytes:
         form = _form(options)
         found = {} if options is None else arguments.mapping(options, "options")
         supposed = arguments.supposition(found.get("stateOverrides"), found.get("blockOverrides"))
@@ -81,13 +92,18 @@ class TraceMethods:
         trace = await self._blocks.queries.trace_call(message_of(asked, gas), known.hash, supposed, form.wanted)
         if isinstance(trace, Refused):
             raise refusal_error(trace, "tracing failed")
-        return _shown(trace, form, 0)
+        return await _written(lambda: _shown(trace, form, 0))
 
     async def _named(self, name: Any) -> KnownBlock:
         block = await self._blocks.block(await canonical_checked(self._blocks, arguments.block(name, self._earliest)))
         if block is None:
             raise RpcError(Code.SERVER_ERROR, "block not found")
         return block
+
+
+async def _written(make: Callable[[], bytes]) -> bytes:
+    """An answer as JSON text, made in a thread: it may be long."""
+    return await trio.to_thread.run_sync(make)
 
 
 def _form(options: object) -> TraceForm:
@@ -117,19 +133,34 @@ def _form(options: object) -> TraceForm:
     )
 
 
-def _shown(trace: Trace, form: TraceForm, first_log: int) -> JsonObject:
+def _shown(trace: Trace, form: TraceForm, first_log: int) -> bytes:
+    """A trace as JSON text."""
     if form.calls:
-        return _call_json(trace.outermost, form, first_log)
+        return _tree(trace.calls[:1] if form.only_top else trace.calls, form, first_log)
     if not trace.complete:
-        raise RpcError(Code.LIMIT_EXCEEDED, f"the trace has more than {MOST_STEPS} steps")
-    outermost = trace.outermost
+        raise RpcError(Code.LIMIT_EXCEEDED, f"the trace is too long: {len(trace.steps)} steps and more")
+    outermost = trace.calls[0]
     told = outermost.failure in (None, CallFailure.REVERTED)
-    return {
-        "gas": trace.gas_used,
-        "failed": outermost.failure is not None,
-        "returnValue": to_data(outermost.output if told else b""),
-        "structLogs": [_step_json(step) for step in trace.steps],
-    }
+    return orjson.dumps(
+        {
+            "gas": trace.gas_used,
+            "failed": outermost.failure is not None,
+            "returnValue": to_data(outermost.output if told else b""),
+            "structLogs": [_step_json(step) for step in trace.steps],
+        }
+    )
+
+
+def _tree(calls: Sequence[TracedCall], form: TraceForm, first_log: int) -> bytes:
+    """Frames inside frames. Written from the last to the first: JSON libraries stop at some hundred levels."""
+    waiting: dict[int, list[bytes]] = {}
+    for call in reversed(calls):
+        text = orjson.dumps(_call_json(call, form, first_log))
+        inner = waiting.pop(call.depth + 1, None)
+        if inner is not None:
+            text = b'%b,"calls":[%b]}' % (text[:-1], b",".join(reversed(inner)))
+        waiting.setdefault(call.depth, []).append(text)
+    return waiting[0][0]
 
 
 def _step_json(step: TracedStep) -> JsonObject:
@@ -176,8 +207,6 @@ def _call_json(call: TracedCall, form: TraceForm, first_log: int) -> JsonObject:
         reason = None if call.failure is None else revert_reason(call.output)
         if reason is not None:
             found["revertReason"] = reason
-    if call.calls and not form.only_top:
-        found["calls"] = [_call_json(inner, form, first_log) for inner in call.calls]
     if call.logs and form.with_logs:
         found["logs"] = [
             {

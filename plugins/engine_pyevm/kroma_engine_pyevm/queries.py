@@ -187,11 +187,21 @@ class ChainQueries:
 
 
 def _trace(tracer: Tracer, gas: int, gas_used: int) -> Trace:
-    outermost = tracer.outermost
-    if outermost is None:
-        outermost = TracedCall(
-            kind="STOP", sender=ZERO_ADDRESS, to=None, value=None, gas=0, gas_used=gas_used, input=b"", output=b""
-        )
+    calls = tracer.calls
+    if calls:
+        calls = (attrs.evolve(calls[0], gas=gas, gas_used=gas_used), *calls[1:])
     else:
-        outermost = attrs.evolve(outermost, gas=gas, gas_used=gas_used)
-    return Trace(outermost=outermost, gas_used=gas_used, steps=tuple(tracer.steps), complete=tracer.complete)
+        calls = (
+            TracedCall(
+                depth=0,
+                kind="STOP",
+                sender=ZERO_ADDRESS,
+                to=None,
+                value=None,
+                gas=0,
+                gas_used=gas_used,
+                input=b"",
+                output=b"",
+            ),
+        )
+    return Trace(calls=calls, gas_used=gas_used, steps=tuple(tracer.steps), complete=tracer.complete)

@@ -19,6 +19,8 @@ from kroma_engine_pyevm.failures import cause_of, failure_of, opcode_name
 from kroma_engine_pyevm.frames import CALL_DEPTH_LIMIT, Frame, Instruction, Machine, Short
 
 _STIPEND = 2300
+_STEP_BYTES = 200
+"""What a step takes besides stack and memory."""
 _ADDRESS_MASK = 2**160 - 1
 _LOGS = tuple(range(op.LOG0, op.LOG4 + 1))
 _CREATIONS = (op.CREATE, op.CREATE2)
@@ -88,17 +90,20 @@ class _OpenCall:
     sender: Address
     to: Address
     value: int | None
+    place: int = 0
+    """Where its frame stands among all that were begun."""
     gas: int = 0
     input: bytes = b""
     frame: Frame | None = None
     step: _OpenStep | None = None
     """The instruction that its frame is at, until what it costs is known."""
-    calls: list[TracedCall] = attrs.field(factory=list)
+    opened: int = 0
+    """Calls that it has made."""
     logs: list[TracedLog] = attrs.field(factory=list)
 
 
 class Tracer:
-    """Writes down what one transaction does. `outermost` is there once its first frame has ended."""
+    """Writes down what one transaction does: `calls` in the order in which they began, none where nothing ran."""
 
     def __init__(self, wanted: TraceRequest) -> None:
         self._wanted = wanted
@@ -106,9 +111,10 @@ class Tracer:
         self._announced: _OpenCall | None = None
         self._storage: dict[Address, dict[int, int]] = {}
         self._log_count = 0
+        self._size = 0
         self.steps: list[TracedStep] = []
         self.complete = True
-        self.outermost: TracedCall | None = None
+        self._calls: list[TracedCall | None] = []
 
     def on(self, machine: Machine) -> Machine:
         """The machine with this tracer looking on."""
@@ -121,6 +127,10 @@ class Tracer:
         prices = machine.prices
         watched = _wrapped(watched, range(256), lambda opcode, logic: self._stepping(opcode, prices[opcode], logic))
         return attrs.evolve(watched, prices=(0,) * 256)
+
+    @property
+    def calls(self) -> tuple[TracedCall, ...]:
+        return tuple([call for call in self._calls if call is not None])
 
     # --- frames
 
@@ -135,6 +145,7 @@ class Tracer:
         call.input = bytes(message.code if creates else message.data)
         call.gas = message.gas
         call.frame = frame
+        self._begin(call)
         if self._open:
             parent = self._open[-1]
             step, parent.step = parent.step, None
@@ -143,6 +154,12 @@ class Tracer:
                 handed_on = message.gas if creates else 0
                 self._finish(step, parent.frame, step.gas - parent.frame.gas - handed_on)
         self._open.append(call)
+
+    def _begin(self, call: _OpenCall) -> None:
+        call.place = len(self._calls)
+        self._calls.append(None)
+        if self._open:
+            self._open[-1].opened += 1
 
     def leave(self, frame: Frame) -> None:
         call = self._open.pop()
@@ -153,7 +170,8 @@ class Tracer:
         self, call: _OpenCall, output: bytes, gas_used: int, failure: CallFailure | None, detail: str = ""
     ) -> None:
         creation = call.kind in ("CREATE", "CREATE2")
-        done = TracedCall(
+        self._calls[call.place] = TracedCall(
+            depth=len(self._open),
             kind=call.kind,
             sender=call.sender,
             to=None if creation and failure is not None else call.to,
@@ -164,15 +182,13 @@ class Tracer:
             output=output,
             failure=failure,
             detail=detail,
-            calls=tuple(call.calls),
             logs=tuple(call.logs),
         )
         if failure is not None:
-            done = _without_logs(done)
-        if self._open:
-            self._open[-1].calls.append(done)
-        else:
-            self.outermost = done
+            # What was undone has emitted nothing, and neither has what it called.
+            for place, inner in enumerate(self._calls[call.place :], call.place):
+                if inner is not None and inner.logs:
+                    self._calls[place] = attrs.evolve(inner, logs=())
 
     def _opening(self, opcode: int, instruction: Instruction) -> Instruction:
         def traced(frame: Frame) -> None:
@@ -203,13 +219,14 @@ class Tracer:
                 self._finish(step, frame, step.gas - left + passed)
         else:
             call.gas = frame.gas - frame.gas // 64
+        self._begin(call)
         self._close(call, b"", 0, failure)
 
     def _logging(self, opcode: int, instruction: Instruction) -> Instruction:
         def traced(frame: Frame) -> None:
             instruction(frame)
             call = self._open[-1]
-            call.logs.append(TracedLog(log=frame.world.logs[-1], index=self._log_count, position=len(call.calls)))
+            call.logs.append(TracedLog(log=frame.world.logs[-1], index=self._log_count, position=call.opened))
             self._log_count += 1
 
         return traced
@@ -227,6 +244,7 @@ class Tracer:
             except OutOfGas:
                 raise
             except BaseException:
+                self._begin(call)
                 self._close(call, b"", 0, None)
                 raise
 
@@ -238,7 +256,7 @@ class Tracer:
         step_name = opcode_name(opcode)
 
         def traced(frame: Frame) -> None:
-            if len(self.steps) >= self._wanted.most_steps:
+            if len(self.steps) >= self._wanted.most_steps or self._size >= self._wanted.most_bytes:
                 self.complete = False
                 frame.consume_gas(price, "")
                 instruction(frame)
@@ -267,6 +285,8 @@ class Tracer:
 
     def _began(self, opcode: int, frame: Frame) -> _OpenStep:
         wanted = self._wanted
+        self._size += 32 * len(frame.stack) + (len(frame.memory) if wanted.memory else 0) + _STEP_BYTES
+        self._size += len(frame.return_data) if wanted.return_data else 0
         return _OpenStep(
             pc=frame.pc - 1,
             opcode=opcode,
@@ -325,10 +345,3 @@ def _call_of(opcode: int, frame: Frame, stack: list[int]) -> _OpenCall:
     elif opcode == op.DELEGATECALL:
         value = frame.msg.value
     return _OpenCall(kind=name, sender=own, to=to, value=value)
-
-
-def _without_logs(call: TracedCall) -> TracedCall:
-    """A frame that was undone has emitted nothing, and neither have those below it."""
-    if not call.logs and not call.calls:
-        return call
-    return attrs.evolve(call, logs=(), calls=tuple([_without_logs(inner) for inner in call.calls]))
