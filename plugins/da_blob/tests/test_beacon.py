@@ -61,8 +61,11 @@ async def opened(node: BeaconNode, url: str, seconds: float = 5.0) -> AsyncItera
 def test_the_kzg_set_up_is_read_while_the_source_opens(monkeypatch: pytest.MonkeyPatch) -> None:
     read = threading.Event()
     monkeypatch.setattr(opening, "kzg_library", read.set)
-    with_node(lambda world: trio.to_thread.run_sync(read.wait, 10.0))
-    assert read.is_set()
+
+    async def body(world: World) -> None:
+        assert await trio.to_thread.run_sync(lambda: read.wait(10))
+
+    with_node(body)
 
 
 def with_node(body: Callable[[World], Awaitable[None]], node: BeaconNode | None = None, seconds: float = 5.0) -> None:
