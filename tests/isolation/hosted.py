@@ -51,6 +51,13 @@ class Odd:
     async def ask_and_stumble(self) -> None:
         raise KeyError("a mistake that a stranger's question shows")
 
+    async def ask_for_too_much(self) -> Any:
+        """A value that no pickle holds."""
+        found: list[Any] = []
+        for _ in range(100_000):
+            found = [found]
+        return found
+
     async def tell(self, what: str) -> None:
         self.emit(Retrying(part="odd", what=what, error="", attempt=1, delay=0.0))
 
@@ -96,7 +103,7 @@ class OddHost:
             raise CriticalError("only once")
         part.note("opened")
         try:
-            yield Part(part, frozenset({"ask_and_stumble"}))
+            yield Part(part, frozenset({"ask_and_stumble", "ask_for_too_much"}))
         finally:
             with trio.CancelScope(shield=True):
                 await trio.sleep(self.slow_closing)

@@ -119,6 +119,8 @@ def test_a_mistake_that_a_strangers_question_shows_is_that_questions_alone(tmp_p
     async def body(child: ChildProcess) -> None:
         with pytest.raises(RpcError, match="internal error in ask_and_stumble: KeyError"):
             await child.call("ask_and_stumble", ordered=False)
+        with pytest.raises(RpcError, match="internal error in ask_for_too_much: RecursionError"):
+            await child.call("ask_for_too_much", ordered=False)
         assert await child.call("echo", 1) == 1
 
     run(tmp_path, body)

@@ -27,11 +27,11 @@ from kroma_core.node.isolation.messages import (
     Closed,
     Emitted,
     Failed,
-    FromChild,
     Opened,
     Returned,
     ToChild,
     carried,
+    packed,
 )
 from kroma_core.node.isolation.wire import Wire
 
@@ -78,11 +78,11 @@ async def _run_calls(part: Part, wire: Wire, messages: AsyncIterator[ToChild], c
     scopes: dict[int, trio.CancelScope] = {}
 
     async def run(call: Call, scope: trio.CancelScope) -> None:
-        answer: FromChild = Abandoned(call.number)
+        answer = None
         with scope:
             answer = await _answered(part, call)
         del scopes[call.number]
-        wire.send(answer)
+        wire.send_packed(packed(Abandoned(call.number)) if answer is None else answer)
 
     async for message in messages:
         match message:
@@ -96,22 +96,23 @@ async def _run_calls(part: Part, wire: Wire, messages: AsyncIterator[ToChild], c
                 return
 
 
-async def _answered(part: Part, call: Call) -> FromChild:
+async def _answered(part: Part, call: Call) -> bytes:
+    """What came of a call, ready to be sent."""
     method: Callable[..., Awaitable[object]] = getattr(part.target, call.method)
 
-    async def body() -> FromChild:
+    async def body() -> bytes:
         try:
-            return Returned(call.number, await method(*call.arguments))
+            return packed(Returned(call.number, await method(*call.arguments)))
         except KromaError as error:
-            return Failed(call.number, carried(error))
+            return packed(Failed(call.number, carried(error)))
 
     if call.method not in part.queries:
         return await body()
     # Strangers ask queries: what one of them makes fail is that one's failure, as in the node itself.
-    answer: FromChild | Broken = await contained(call.method, body)
+    answer: bytes | Broken = await contained(call.method, body)
     if isinstance(answer, Broken):
         answer.error.add_note(f"in the part's own process: {answer.place}")
-        return Failed(call.number, carried(answer.error))
+        return packed(Failed(call.number, carried(answer.error)))
     return answer
 
 

@@ -24,8 +24,12 @@ class Wire:
 
     def send(self, message: Any) -> None:
         """Send a message after those before it; never waits. To an end that is gone nothing is sent."""
+        self.send_packed(packed(message))
+
+    def send_packed(self, data: bytes) -> None:
+        """Send what `packed` made of a message."""
         try:
-            self._outgoing.send_nowait(packed(message))
+            self._outgoing.send_nowait(data)
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             return
 
