@@ -26,6 +26,7 @@ MEASUREMENTS = {
     "pipeline": "the whole derivation without an engine, beside op-node's pipeline",
     "engine_transfers": "transfers through the embedded engine, beside plain py-evm",
     "engine_precompiles": "blocks full of the most expensive cryptography",
+    "zktrie": "Poseidon and the ZK trie, beside a Go implementation of the hash",
     "l1_rpc": "L1 blocks over JSON-RPC on loopback, verified",
     "rpc": "the node's RPC under load, beside op-node's",
     "latency": "the node's RPC while a channel of 10 000 blocks is derived and executed",

@@ -5,6 +5,7 @@ go 1.26.0
 require (
 	github.com/ethereum-optimism/optimism v1.19.6
 	github.com/ethereum/go-ethereum v1.17.0
+	github.com/iden3/go-iden3-crypto v0.0.17
 )
 
 require (
