@@ -165,6 +165,14 @@ def test_every_attribute_counts_in_the_payload_id(change: dict[str, Any]) -> Non
     assert payload_id(parent, ATTRIBUTES, 3)[0] == 3
 
 
+def test_a_minimum_base_fee_of_zero_counts_in_the_payload_id_as_eight_bytes() -> None:
+    parent = b"\x01" * 32
+    without = attrs.evolve(ATTRIBUTES, min_base_fee=None)
+    ids = {payload_id(parent, attrs.evolve(ATTRIBUTES, min_base_fee=fee), 3) for fee in (None, 0, 1)}
+    assert len(ids) == 3
+    assert payload_id(parent, without, 3) in ids
+
+
 def test_a_header_without_base_fee_is_no_payload() -> None:
     with pytest.raises(DecodeError, match="base fee"):
         payload_from_header(attrs.evolve(header_of(PAYLOAD), base_fee=None), bytes(32), ())
