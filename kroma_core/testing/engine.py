@@ -70,15 +70,11 @@ class World:
             assert await self.engine.set_heads(self.heads(number)) == Applied()
 
 
-class EngineSuite(ABC):
-    """Inherit, define `open_engine`, and name the class `Test...`."""
+class EngineOnRecordedChain(ABC):
+    """What the suites of an engine have in common: how it is opened, and the chain that it is to arrive at."""
 
     recording_path: Path
     """A recording with an expected chain that the engine can execute."""
-    persistent = True
-    """Whether the engine finds its chain again when it is opened a second time."""
-    keeps_safe_head = True
-    """Whether it then still knows its safe head; geth takes the finalised block for it."""
 
     @abstractmethod
     def open_engine(self, chain: ChainConfig, folder: Path) -> AbstractAsyncContextManager[ExecutionEngine]:
@@ -99,6 +95,15 @@ class EngineSuite(ABC):
                     await body(World(engine=engine, chain=chain, blocks=tuple(found)))
 
         trio.run(main)
+
+
+class EngineSuite(EngineOnRecordedChain):
+    """Inherit, define `open_engine`, and name the class `Test...`."""
+
+    persistent = True
+    """Whether the engine finds its chain again when it is opened a second time."""
+    keeps_safe_head = True
+    """Whether it then still knows its safe head; geth takes the finalised block for it."""
 
     def test_a_fresh_engine_stands_at_genesis(self, tmp_path: Path) -> None:
         async def body(world: World) -> None:
