@@ -10,7 +10,19 @@ import pytest
 from tests.architecture.sources import ROOT
 
 NEED_PLUGINS = frozenset(
-    {"actions", "architecture", "bench", "cli", "contract", "engine_api", "eth_rpc", "isolation", "node_rpc", "peers", "vectors"}
+    {
+        "actions",
+        "architecture",
+        "bench",
+        "cli",
+        "contract",
+        "engine_api",
+        "eth_rpc",
+        "isolation",
+        "node_rpc",
+        "peers",
+        "vectors",
+    }
 )
 """Tests of the whole: scripts with an engine, measurements, the command line, vectors, suites for installed offers."""
 

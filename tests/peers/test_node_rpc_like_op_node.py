@@ -11,7 +11,7 @@ import trio
 from tests.node.recorded_worlds import world
 from tests.node_rpc.recorded_node import recorded_node
 from tests.peers.rpc import Rpc
-from tests.peers.test_serve import following, served
+from tests.peers.test_serve import following
 
 CHAIN = "plain-jovian"
 ABSENT = {"head_l1", "safe_l1", "finalized_l1", "current_l1", "current_l1_finalized", "finalized_l2"}
@@ -30,8 +30,7 @@ def test_our_answers_are_those_of_op_node(tmp_path: Path) -> None:
         found = world(f"op-chains/{CHAIN}")
         (tmp_path / "ours").mkdir()  # nothing else runs yet
         async with (
-            served(tmp_path / "l1", CHAIN) as l1,
-            following(tmp_path, l1) as theirs,
+            following(tmp_path, CHAIN) as (_, _, theirs),
             recorded_node(tmp_path / "ours", found, now=0.0) as ours,
         ):
             last = found["expected"]["safe_after"][-1]["safe_l2"]["number"]
