@@ -18,6 +18,7 @@ from kroma_engine_pyevm.blocks import apply
 from kroma_engine_pyevm.environment import BlockEnvironment
 from kroma_engine_pyevm.execution import BlockExecution
 from kroma_engine_pyevm.state import WorldState
+from kroma_engine_pyevm.state_tries import MerklePatriciaState
 from kroma_engine_pyevm.store import MemoryStore
 from kroma_engine_pyevm.trie import NodeCache
 from py_arkworks_bls12381 import G1Point, G2Point
@@ -92,7 +93,7 @@ def jovian_rules() -> Rules:
 
 def seconds_of(precompile: int, data: bytes, gas: int) -> tuple[float, int]:
     """Time of a block that does nothing else, and its gas used."""
-    state = WorldState(NodeCache(MemoryStore()), EMPTY_ROOT, lambda code_hash: b"")
+    state = WorldState(MerklePatriciaState(NodeCache(MemoryStore())), EMPTY_ROOT, lambda code_hash: b"")
     state.load_genesis({CALLER: (0, 10**18, b"", {}), CONTRACT: (1, 0, LOOP, {})})
     environment = BlockEnvironment(
         chain_id=1,

@@ -10,6 +10,7 @@ from kroma_engine_pyevm.blocks import apply
 from kroma_engine_pyevm.environment import BlockEnvironment
 from kroma_engine_pyevm.execution import BlockExecution, InvalidTransaction
 from kroma_engine_pyevm.state import WorldState
+from kroma_engine_pyevm.state_tries import MerklePatriciaState
 from kroma_engine_pyevm.store import MemoryStore
 from kroma_engine_pyevm.trie import NodeCache
 
@@ -26,7 +27,7 @@ from tests.vectors.unit_files import hex_bytes, unit_cases
 def _state_of(accounts: Mapping[str, Any], pre_root: str) -> tuple[WorldState, dict[bytes, bytes]]:
     codes: dict[bytes, bytes] = {}
     store = MemoryStore()
-    state = WorldState(NodeCache(store), EMPTY_ROOT, codes.__getitem__)
+    state = WorldState(MerklePatriciaState(NodeCache(store)), EMPTY_ROOT, codes.__getitem__)
     state.load_genesis(
         {
             hex_bytes(address): (
@@ -41,7 +42,7 @@ def _state_of(accounts: Mapping[str, Any], pre_root: str) -> tuple[WorldState, d
     nodes: dict[bytes, bytes] = {}
     assert state.root_after(nodes, codes) == hex_bytes(pre_root)
     store.write(nodes)
-    return WorldState(NodeCache(store), state.root, codes.__getitem__), codes
+    return WorldState(MerklePatriciaState(NodeCache(store)), state.root, codes.__getitem__), codes
 
 
 def _environment(case: Mapping[str, Any], unit_file: Mapping[str, Any]) -> BlockEnvironment:

@@ -1,8 +1,9 @@
 """The engine's chain in its store: blocks, receipts, states, heads, and which blocks are canonical.
 
-Everything is kept, of every branch. Keys have a letter in front: n trie node, c code (by hash); h header,
-t transactions, r receipts, R receipts with nonces that the root leaves out (by block hash); # canonical hash (by
-number); x place (by transaction hash); and the two single ones below.
+Everything is kept, of every branch. Keys have a letter in front: n trie node, of either kind of trie, c code (by hash);
+m how far the state at a ZK root was migrated (by root); h header, t transactions, r receipts, R receipts with nonces
+that the root leaves out (by block hash); # canonical hash (by number); x place (by transaction hash); and the two
+single ones below.
 
 A transaction's place is written when its block becomes canonical, together with the heads. It is not deleted when the
 block is left: a place counts only where the chain still has that block.
@@ -12,6 +13,7 @@ from __future__ import annotations
 
 import functools
 import threading
+from collections.abc import Mapping
 
 from kroma_core.api import TransactionPlace
 from kroma_core.codec.headers import Header
@@ -19,9 +21,14 @@ from kroma_core.codec.keccak import keccak256
 from kroma_core.codec.payloads import payload_from_header
 from kroma_core.codec.rlp import decode_list, encode_bytes, encode_list
 from kroma_core.errors import ConfigError, CriticalError
+from kroma_core.forks import Rules, Schedule, StateCommitment
 from kroma_core.l2 import ForkchoiceState, Payload
 from kroma_core.types import Hash32, L2Number
+from kroma_core.zktrie import trie as zk_trie
 from kroma_engine_pyevm.blocks import ExecutedBlock
+from kroma_engine_pyevm.migration import Progress
+from kroma_engine_pyevm.state import WorldState
+from kroma_engine_pyevm.state_tries import MerklePatriciaState, StateTrie, ZkState
 from kroma_engine_pyevm.store import Store
 from kroma_engine_pyevm.trie import NodeCache
 
@@ -40,7 +47,8 @@ class ChainStore:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self.nodes = NodeCache(_TrieNodes(store))
+        self.merkle_patricia = MerklePatriciaState(NodeCache(_TrieNodes(store)))
+        self.zk = ZkState(zk_trie.NodeCache(_TrieNodes(store)))
         self._headers: dict[Hash32, Header] = {}
         self._remembering = threading.Lock()  # queries read from a thread
         self.code = functools.lru_cache(_CACHED_CODES)(self._read_code)
@@ -180,6 +188,36 @@ class ChainStore:
         if code is None:
             raise CriticalError(f"engine store: code 0x{code_hash.hex()} is missing")
         return code
+
+    # --- states
+
+    def trie_of(self, rules: Rules) -> StateTrie:
+        """The kind of trie that these rules name."""
+        return self.zk if rules.state is StateCommitment.ZK_TRIE else self.merkle_patricia
+
+    def state_after(self, header: Header, schedule: Schedule) -> WorldState:
+        """The state that a stored block left."""
+        return WorldState(self.trie_of(schedule.at(header.timestamp)), header.state_root, self.code)
+
+    def state_before(self, rules: Rules, parent: Header, schedule: Schedule) -> WorldState:
+        """The state that a block with these rules begins with: its parent's, in the block's own kind of trie.
+
+        Raises `CriticalError` where it would have to be migrated first.
+        """
+        if schedule.at(parent.timestamp).state is rules.state:
+            return self.state_after(parent, schedule)
+        progress = self.migration(parent.state_root)
+        if progress is None or not progress.complete:
+            raise CriticalError(f"engine store: the state of block {parent.number} has not been migrated")
+        return WorldState(self.trie_of(rules), progress.root, self.code)
+
+    def migration(self, zk_root: Hash32) -> Progress | None:
+        raw = self._store.get(b"m" + zk_root)
+        return None if raw is None else Progress.decode(raw)
+
+    def save_migration(self, zk_root: Hash32, progress: Progress, nodes: Mapping[Hash32, bytes]) -> None:
+        entries = {b"n" + node_hash: node for node_hash, node in nodes.items()}
+        self._store.write({**entries, b"m" + zk_root: progress.encode()})
 
     # --- heads
 

@@ -31,6 +31,7 @@ from kroma_engine_pyevm.blocks import (
 )
 from kroma_engine_pyevm.chain import ChainStore
 from kroma_engine_pyevm.genesis import genesis_block
+from kroma_engine_pyevm.migration import migrate
 from kroma_engine_pyevm.pool import PoolLimits
 from kroma_engine_pyevm.queries import ChainQueries
 from kroma_engine_pyevm.state import WorldState
@@ -61,7 +62,8 @@ class PyEvmEngine(ChainQueries, WaitingTransactions):
         WaitingTransactions.__init__(self, chain.rollup, self._store, limits or PoolLimits(), fill_seconds)
         identity = f"{chain.rollup.l2_chain_id} (genesis 0x{chain.rollup.genesis.l2.hash.hex()})"
         if self._store.claim(identity):
-            self._store.begin(identity, genesis_block(chain, self._store.nodes))
+            rules = chain.rollup.schedule.at(chain.rollup.genesis.l2_time)
+            self._store.begin(identity, genesis_block(chain, self._store.trie_of(rules)))
         self._buildings: dict[bytes, ExecutedBlock] = {}
         self._sealed: dict[Hash32, ExecutedBlock] = {}
         """Blocks that were built here and not yet stored: `execute` need not run them again."""
@@ -98,11 +100,13 @@ class PyEvmEngine(ChainQueries, WaitingTransactions):
 
     async def proof(self, address: Address, slots: Sequence[Hash32], block_hash: Hash32) -> AccountProof:
         await trio.lowlevel.checkpoint()
-        return proofs.account_proof(self._store.nodes, self._header(block_hash).state_root, address, slots)
+        header = self._header(block_hash)
+        return proofs.account_proof(self._trie_at(header), header.state_root, address, slots)
 
     async def storage_root(self, address: Address, block_hash: Hash32) -> Hash32:
         await trio.lowlevel.checkpoint()
-        return proofs.storage_root(self._store.nodes, self._header(block_hash).state_root, address)
+        header = self._header(block_hash)
+        return proofs.storage_root(self._trie_at(header), header.state_root, address)
 
     # --- building
 
@@ -193,7 +197,7 @@ class PyEvmEngine(ChainQueries, WaitingTransactions):
 
     async def _execute(self, plan: BlockPlan, supply: Supply | None = None) -> ExecutedBlock:
         """Execute a plan. Whatever happens on the way, the chain and its states are unharmed."""
-        state = self._state_at(plan.parent.state_root)
+        state = await self._state_for(plan)
 
         def block_hash(number: int) -> Hash32:
             return self._store.ancestor(plan.parent_hash, number) if number <= plan.parent.number else ZERO_HASH
@@ -202,12 +206,19 @@ class PyEvmEngine(ChainQueries, WaitingTransactions):
         self._tip = state
         return block
 
-    def _state_at(self, root: Hash32) -> WorldState:
-        """The state at a root; the tip's, with what it has loaded, where it is that one."""
+    async def _state_for(self, plan: BlockPlan) -> WorldState:
+        """The state that a block begins with; the tip's, with what it has loaded, where it is that one.
+
+        The first block with another kind of trie than its parent has the parent's state migrated.
+        """
+        schedule = self._config.schedule
+        if schedule.at(plan.parent.timestamp).state is not plan.rules.state:
+            await migrate(self._store.zk, self._store.merkle_patricia, plan.parent.state_root, self._store)
+        found = self._store.state_before(plan.rules, plan.parent, schedule)
         tip, self._tip = self._tip, None
-        if tip is not None and tip.root == root and tip.loaded < _STATE_KEPT:
+        if tip is not None and tip.trie is found.trie and tip.root == found.root and tip.loaded < _STATE_KEPT:
             return tip
-        return WorldState(self._store.nodes, root, self._store.code)
+        return found
 
 
 def _keep(blocks: dict[bytes, ExecutedBlock], key: bytes, block: ExecutedBlock) -> None:

@@ -7,15 +7,14 @@ from __future__ import annotations
 
 from kroma_core.chain.config import ChainConfig
 from kroma_core.chain.genesis_json import genesis_header
-from kroma_core.codec.headers import EMPTY_ROOT
-from kroma_core.errors import ConfigError
+from kroma_core.errors import ConfigError, DecodeError
 from kroma_engine_pyevm.blocks import ExecutedBlock
 from kroma_engine_pyevm.refusals import problems_with
 from kroma_engine_pyevm.state import WorldState
-from kroma_engine_pyevm.trie import NodeCache
+from kroma_engine_pyevm.state_tries import StateTrie
 
 
-def genesis_block(chain: ChainConfig, nodes: NodeCache) -> ExecutedBlock:
+def genesis_block(chain: ChainConfig, trie: StateTrie) -> ExecutedBlock:
     """The genesis with its state. Raises `ConfigError`, also where its hash is not the one that the rollup names."""
     genesis = chain.genesis
     problems = problems_with(chain)
@@ -23,7 +22,7 @@ def genesis_block(chain: ChainConfig, nodes: NodeCache) -> ExecutedBlock:
         raise ConfigError(*problems)
     written: dict[bytes, bytes] = {}
     codes: dict[bytes, bytes] = {}
-    state = WorldState(nodes, EMPTY_ROOT, codes.__getitem__)
+    state = WorldState(trie, trie.empty_root, codes.__getitem__)
     state.load_genesis(
         {
             address: (
@@ -35,7 +34,11 @@ def genesis_block(chain: ChainConfig, nodes: NodeCache) -> ExecutedBlock:
             for address, account in genesis.alloc.items()
         }
     )
-    header = genesis_header(genesis, state.root_after(written, codes), chain.rollup.schedule.at(genesis.timestamp))
+    try:
+        root = state.root_after(written, codes)
+    except DecodeError as error:
+        raise ConfigError(f"genesis: {error}") from error
+    header = genesis_header(genesis, root, chain.rollup.schedule.at(genesis.timestamp))
     expected = chain.rollup.genesis.l2
     if header.hash != expected.hash:
         raise ConfigError(

@@ -34,6 +34,7 @@ from kroma_engine_pyevm.chain import ChainStore
 from kroma_engine_pyevm.frames import Machine
 from kroma_engine_pyevm.simulation import ObservedState, environment_of, simulate
 from kroma_engine_pyevm.state import WorldState
+from kroma_engine_pyevm.state_tries import StateTrie
 from kroma_engine_pyevm.watching import Stopwatch, Tracer
 
 _AT_ONCE = 1
@@ -88,7 +89,10 @@ class ChainQueries:
     # --- state
 
     def _state_after(self, block_hash: Hash32) -> WorldState:
-        return WorldState(self._store.nodes, self._header(block_hash).state_root, self._store.code)
+        return self._store.state_after(self._header(block_hash), self._config.schedule)
+
+    def _trie_at(self, header: Header) -> StateTrie:
+        return self._store.trie_of(self._config.schedule.at(header.timestamp))
 
     async def account(self, address: Address, block_hash: Hash32) -> AccountState:
         await trio.lowlevel.checkpoint()
@@ -135,7 +139,7 @@ class ChainQueries:
         supposition: Supposition,
         watched: Callable[[Machine], Machine],
     ) -> CallOutcome:
-        state = ObservedState(self._store.nodes, header.state_root, self._store.code)
+        state = ObservedState(self._trie_at(header), header.state_root, self._store.code)
         environment = environment_of(
             header, self._config, lambda number: self._store.ancestor(block_hash, number), supposition.block
         )
@@ -151,7 +155,7 @@ class ChainQueries:
             parent = self._header(header.parent_hash)
             payload = payload_from_header(header, block_hash, transactions)
             plan = plan_of_payload(parent, header.parent_hash, payload, self._config)
-            state = WorldState(self._store.nodes, parent.state_root, self._store.code)
+            state = self._store.state_before(plan.rules, parent, self._config.schedule)
             block = open_block(
                 plan, state, self._config, lambda number: self._store.ancestor(header.parent_hash, number)
             )

@@ -33,7 +33,7 @@ from kroma_engine_pyevm.frames import Machine
 from kroma_engine_pyevm.machines import machine_for
 from kroma_engine_pyevm.signed import accept_delegation, list_gas
 from kroma_engine_pyevm.state import WorldState
-from kroma_engine_pyevm.trie import NodeCache
+from kroma_engine_pyevm.state_tries import StateTrie
 
 _U256 = 2**256
 
@@ -45,8 +45,8 @@ class ImpossibleOverride(KromaError):
 class ObservedState(WorldState):
     """A state that remembers what had to be paid for as cold, also where that was undone."""
 
-    def __init__(self, nodes: NodeCache, root: Hash32, code: Callable[[Hash32], bytes]) -> None:
-        super().__init__(nodes, root, code)
+    def __init__(self, trie: StateTrie, root: Hash32, code: Callable[[Hash32], bytes]) -> None:
+        super().__init__(trie, root, code)
         self.seen: dict[Address, dict[int, None]] = {}
         self._made: set[Address] = set()
 

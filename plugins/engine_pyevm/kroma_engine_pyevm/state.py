@@ -11,12 +11,10 @@ import enum
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from kroma_core.codec.headers import EMPTY_ROOT
 from kroma_core.codec.keccak import EMPTY_HASH, keccak256
 from kroma_core.codec.receipts import Log
-from kroma_core.codec.rlp import decode_list, encode_int, list_header
 from kroma_core.types import Address, Hash32, Wei
-from kroma_engine_pyevm.trie import NodeCache, lookup, update
+from kroma_engine_pyevm.state_tries import StateTrie, StoredAccount
 
 _U256_MASK = 2**256 - 1
 
@@ -30,12 +28,12 @@ class Account:
     """
 
     __slots__ = (
-        "address", "balance", "code_hash", "exists", "key", "nonce", "original", "root", "storage", "unwritten",
+        "address", "balance", "code_hash", "empty_root", "exists", "nonce", "original", "root", "storage", "unwritten",
     )  # fmt: skip
 
-    def __init__(self, address: Address, key: Hash32) -> None:
+    def __init__(self, address: Address, empty_root: Hash32) -> None:
         self.address = address
-        self.key = key
+        self.empty_root = empty_root
         self.exists = False
         self.clear()
 
@@ -44,7 +42,7 @@ class Account:
         self.nonce = 0
         self.balance = 0
         self.code_hash: Hash32 = EMPTY_HASH
-        self.root: Hash32 = EMPTY_ROOT
+        self.root: Hash32 = self.empty_root
         self.storage: dict[int, int] = {}
         self.unwritten: set[int] = set()
         self.original: dict[int, int] = {}
@@ -80,11 +78,11 @@ class WorldState:
     final. `root_after` computes the new root and leaves this object at it.
     """
 
-    def __init__(self, nodes: NodeCache, root: Hash32, code: Callable[[Hash32], bytes]) -> None:
+    def __init__(self, trie: StateTrie, root: Hash32, code: Callable[[Hash32], bytes]) -> None:
         self.root = root
+        self.trie = trie
         self.loaded = 0
         """Accounts and slots held in memory."""
-        self._nodes = nodes
         self._code = code
         self._accounts: dict[Address, Account] = {}
         self._changed: set[Address] = set()
@@ -108,19 +106,11 @@ class WorldState:
         """The account at `address`, loaded if need be; one that does not exist is there with `exists` false."""
         account = self._accounts.get(address)
         if account is None:
-            account = Account(address, keccak256(address))
-            raw = lookup(self._nodes, self.root, account.key)
-            if raw:
-                nonce, balance, root, code_hash = decode_list(raw)
-                assert isinstance(nonce, bytes)
-                assert isinstance(balance, bytes)
-                assert isinstance(root, bytes)
-                assert isinstance(code_hash, bytes)
+            account = Account(address, self.trie.empty_root)
+            stored = self.trie.account(self.root, address)
+            if stored is not None:
                 account.exists = True
-                account.nonce = int.from_bytes(nonce, "big")
-                account.balance = int.from_bytes(balance, "big")
-                account.root = root
-                account.code_hash = code_hash
+                account.nonce, account.balance, account.root, account.code_hash = stored
             self._accounts[address] = account
             self.loaded += 1
         return account
@@ -148,7 +138,7 @@ class WorldState:
 
     def has_storage(self, address: Address) -> bool:
         """Whether the account's storage trie was not empty before this block. Spec: EIP-7610."""
-        return self.account(address).root != EMPTY_ROOT
+        return self.account(address).root != self.trie.empty_root
 
     def touch_account(self, address: Address) -> None:
         self._for_change(address)
@@ -212,18 +202,10 @@ class WorldState:
                 return original
         value = account.storage.get(slot)
         if value is None:
-            value = self._stored(account, slot)
+            value = self.trie.word(account.root, slot)
             account.storage[slot] = value
             self.loaded += 1
         return value
-
-    def _stored(self, account: Account, slot: int) -> int:
-        if account.root == EMPTY_ROOT:
-            return 0
-        raw = lookup(self._nodes, account.root, keccak256(slot.to_bytes(32, "big")))
-        if not raw:
-            return 0
-        return raw[0] if len(raw) == 1 else int.from_bytes(raw[1:], "big")
 
     def set_storage(self, address: Address, slot: int, value: int) -> None:
         before = self.get_storage(address, slot)
@@ -376,7 +358,7 @@ class WorldState:
             account.code_hash = keccak256(code)
             self._new_code[account.code_hash] = code
         if storage is not None:
-            account.root = EMPTY_ROOT
+            account.root = self.trie.empty_root
             account.storage = dict(storage)
         if slots:
             account.storage.update(slots)
@@ -388,20 +370,24 @@ class WorldState:
         return self.account(address).root
 
     def root_after(self, written: dict[Hash32, bytes], codes: dict[Hash32, bytes]) -> Hash32:
-        """The root with everything done so far; new nodes and code are added to `written` and `codes`."""
+        """The root with everything done so far; new nodes and code are added to `written` and `codes`.
+
+        Raises `DecodeError` where the trie cannot hold a balance; this object is of no use then.
+        """
         codes.update(self._new_code)
-        changes: dict[Hash32, bytes] = {}
+        changes: dict[Address, StoredAccount | None] = {}
         for address in self._changed:
             account = self._accounts[address]
             if account.unwritten:
-                slots = {
-                    keccak256(slot.to_bytes(32, "big")): encode_int(value) if (value := account.storage[slot]) else b""
-                    for slot in account.unwritten
-                }
-                account.root = update(self._nodes, account.root, slots, written)
+                words = {slot: account.storage[slot] for slot in account.unwritten}
+                account.root = self.trie.storage_after(account.root, words, written)
                 account.unwritten = set()
-            changes[account.key] = _encode_account(account) if account.exists else b""
-        self.root = update(self._nodes, self.root, changes, written)
+            changes[address] = (
+                StoredAccount(account.nonce, account.balance, account.root, account.code_hash)
+                if account.exists
+                else None
+            )
+        self.root = self.trie.accounts_after(self.root, changes, written)
         self._changed = set()
         self._new_code = {}
         return self.root
@@ -420,13 +406,3 @@ class WorldState:
         self._changed |= self._touched
         self._touched = set()
         self._journal = []
-
-
-def _encode_account(account: Account) -> bytes:
-    payload = b"%b%b\xa0%b\xa0%b" % (
-        encode_int(account.nonce),
-        encode_int(account.balance),
-        account.root,
-        account.code_hash,
-    )
-    return list_header(len(payload)) + payload

@@ -27,7 +27,6 @@ from kroma_engine_pyevm.execution import BlockExecution, InvalidTransaction
 from kroma_engine_pyevm.pool import Pool, PoolLimits
 from kroma_engine_pyevm.signed import list_gas, operator_fee_of
 from kroma_engine_pyevm.simulation import environment_of
-from kroma_engine_pyevm.state import WorldState
 
 L1_INFO_GAS = 70_000
 """What the L1 attributes take of every block: no transaction can have all of the gas limit."""
@@ -57,7 +56,7 @@ class WaitingTransactions:
         if head != self._head:
             header = self._known(head)
             environment = environment_of(header, self._config, lambda number: ZERO_HASH, BlockOverride())
-            state = WorldState(self._store.nodes, header.state_root, self._store.code)
+            state = self._store.state_after(header, self._config.schedule)
             self._head_block = BlockExecution(state, environment)
             self._head = head
         return self._head_block

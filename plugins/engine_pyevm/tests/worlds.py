@@ -8,6 +8,7 @@ import attrs
 from kroma_engine_pyevm.environment import BlockEnvironment
 from kroma_engine_pyevm.execution import BlockExecution
 from kroma_engine_pyevm.state import WorldState
+from kroma_engine_pyevm.state_tries import MerklePatriciaState
 from kroma_engine_pyevm.store import MemoryStore
 from kroma_engine_pyevm.trie import NodeCache
 
@@ -45,12 +46,12 @@ def state_of(accounts: Mapping[Address, Account]) -> WorldState:
     """A state that holds these accounts in its trie."""
     store = MemoryStore()
     codes: dict[bytes, bytes] = {}
-    state = WorldState(NodeCache(store), EMPTY_ROOT, codes.__getitem__)
+    state = WorldState(MerklePatriciaState(NodeCache(store)), EMPTY_ROOT, codes.__getitem__)
     state.load_genesis({address: (one.nonce, one.balance, one.code, one.storage) for address, one in accounts.items()})
     nodes: dict[bytes, bytes] = {}
     root = state.root_after(nodes, codes)
     store.write(nodes)
-    return WorldState(NodeCache(store), root, codes.__getitem__)
+    return WorldState(MerklePatriciaState(NodeCache(store)), root, codes.__getitem__)
 
 
 def block_of(
