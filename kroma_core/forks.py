@@ -180,6 +180,8 @@ class Rules:
     """Header's withdrawalsRoot is the message passer's storage root; requestsHash is that of no requests."""
     create2_deployer: bool = False
     """The Create2Deployer contract is there: the block at exactly the time when this begins sets its code."""
+    multicall3: bool = False
+    """The Multicall3 contract is there: the block at exactly the time when this begins sets its code (Kroma alone)."""
     history_contract: bool = False
     """EIP-2935 system call at the start of a block."""
     transaction_gas_cap: Gas | None = None
@@ -313,7 +315,7 @@ KROMA_FORKS: Mapping[Fork, Change] = {
     Fork.REGOLITH: _SHARED[Fork.REGOLITH],
     Fork.CANYON: _SHARED[Fork.CANYON],
     Fork.DELTA: _SHARED[Fork.DELTA],
-    Fork.ECOTONE: _SHARED[Fork.ECOTONE],
+    Fork.ECOTONE: _all(_SHARED[Fork.ECOTONE], _set(multicall3=True)),
     Fork.KROMA_MPT: _set(
         l1_info_in_op_form=True,
         legacy_deposits=False,

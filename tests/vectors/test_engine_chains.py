@@ -13,7 +13,6 @@ import attrs
 import pytest
 import trio
 from kroma_engine_pyevm.engine import PyEvmEngine
-from kroma_engine_pyevm.refusals import problems_with
 from kroma_engine_pyevm.store import MemoryStore
 
 from kroma_core.api import Applied, Building, Invalid, Valid
@@ -37,6 +36,9 @@ QUICK = (
     "invalid-tx-ecotone-2",
     "invalid-tx-jovian-2",
     "reorg-mpt",
+    "regolith-zk",
+    "allforks",
+    "mpt-transition",
 )
 """What the default suite takes from the project's own copy; the others run with `--all`."""
 
@@ -67,8 +69,6 @@ def _opened(path: Path) -> tuple[PyEvmEngine, tuple[ExpectedBlock, ...]]:
         chain = chain_from_json(
             recording.rollup_config, recording.l2_genesis, recording.l1_chain_config, source=path.name
         )
-    if problems_with(chain):
-        pytest.skip("the chain begins in the ZK-trie era, which this engine does not execute")
     return PyEvmEngine(chain, MemoryStore()), blocks
 
 

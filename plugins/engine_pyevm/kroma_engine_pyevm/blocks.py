@@ -34,6 +34,7 @@ from kroma_engine_pyevm.state import WorldState
 BEACON_ROOTS: Address = bytes.fromhex("000f3df6d732807ef1319fb7b8bb8522d0beac02")
 HISTORY_STORAGE: Address = bytes.fromhex("0000f90827f1c53a10cb7a02335b175320002935")
 CREATE2_DEPLOYER: Address = bytes.fromhex("13b0d85ccb8bf860b6b79af3029fca081ae9bef2")
+MULTICALL3: Address = bytes.fromhex("ca11bde05977b3631167028862be2a173976ca11")
 _MAX_GAS_LIMIT = 2**63 - 1
 
 
@@ -262,7 +263,10 @@ async def execute_block(
         footprint = room.footprint
     nodes: dict[Hash32, bytes] = {}
     codes: dict[Hash32, bytes] = {}
-    state_root = state.root_after(nodes, codes)
+    try:
+        state_root = state.root_after(nodes, codes)
+    except DecodeError as error:
+        raise InvalidBlock(f"block {plan.number}: its state has no root: {error}") from error
     receipts = tuple([receipt.encode() for receipt in block.receipts])
     header = Header(
         parent_hash=plan.parent_hash,
@@ -314,8 +318,12 @@ def apply(block: BlockExecution, raw: bytes) -> TransactionResult:
 
 def _begin(plan: BlockPlan, block: BlockExecution, config: RollupConfig) -> None:
     """What the protocol does to the state before the first transaction."""
-    if plan.rules.create2_deployer and not config.schedule.at(plan.timestamp - 1).create2_deployer:
-        block.state.set_code(CREATE2_DEPLOYER, _create2_deployer_code())
+    before = config.schedule.at(plan.timestamp - 1)
+    if plan.rules.create2_deployer and not before.create2_deployer:
+        block.state.set_code(CREATE2_DEPLOYER, _code_of("create2deployer"))
+        block.state.end_transaction()
+    if plan.rules.multicall3 and not before.multicall3:
+        block.state.set_code(MULTICALL3, _code_of("multicall3"))
         block.state.end_transaction()
     if plan.parent_beacon_root is not None:
         block.system_call(BEACON_ROOTS, plan.parent_beacon_root)
@@ -357,7 +365,7 @@ def _withdrawals_root(rules: Rules, state: WorldState, config: RollupConfig) -> 
 
 
 @functools.cache
-def _create2_deployer_code() -> bytes:
-    """Runtime code, from the reference client; its hash stands in the spec. Spec: canyon/overview.md."""
-    text = (resources.files("kroma_engine_pyevm") / "data" / "create2deployer.hex").read_text()
+def _code_of(contract: str) -> bytes:
+    """Runtime code, from the reference clients. Spec: canyon/overview.md; kroma-geth, consensus/misc/multicall3.go."""
+    text = (resources.files("kroma_engine_pyevm") / "data" / f"{contract}.hex").read_text()
     return bytes.fromhex(text.replace("\n", ""))

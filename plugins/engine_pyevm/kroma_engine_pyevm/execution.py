@@ -24,6 +24,8 @@ from kroma_engine_pyevm.machines import machine_for
 from kroma_engine_pyevm.state import WorldState
 
 L1_BLOCK = predeploy(0x15)
+KROMA_L1_BLOCK = predeploy(0x02)
+"""The L1 attributes contract where they are not in OP form."""
 SYSTEM_ADDRESS: Address = bytes.fromhex("fffffffffffffffffffffffffffffffffffffffe")
 _SYSTEM_CALL_GAS = 30_000_000
 _BASE_GAS = 21_000
@@ -93,7 +95,10 @@ class BlockExecution:
     @functools.cached_property
     def l1_fee_parameters(self) -> L1FeeParameters:
         """Read when the first signed transaction asks, after the block's deposits: they set them."""
-        return L1FeeParameters.from_storage(functools.partial(self.state.get_storage, L1_BLOCK))
+        if self.rules.l1_info_in_op_form:
+            return L1FeeParameters.from_storage(functools.partial(self.state.get_storage, L1_BLOCK))
+        slot = functools.partial(self.state.get_storage, KROMA_L1_BLOCK)
+        return L1FeeParameters.from_storage(slot, blob_base_fee_slot=8)
 
     @functools.cached_property
     def operator_fee_parameters(self) -> OperatorFeeParameters:

@@ -174,7 +174,7 @@ _FROM_CANCUN: Mapping[int, tuple[int, Instruction]] = {
 _FROM_OSAKA: Mapping[int, tuple[int, Instruction]] = {CLZ: (5, op_clz)}
 
 
-def instruction_set(rules: EvmRules) -> tuple[tuple[int, ...], tuple[Instruction, ...]]:
+def instruction_set(rules: EvmRules, *, selfdestruct: bool = True) -> tuple[tuple[int, ...], tuple[Instruction, ...]]:
     """Prices and logic by opcode; opcodes that are not defined fail their frame."""
     prices = [0] * 256
     instructions: list[Instruction] = [op_undefined] * 256
@@ -193,4 +193,6 @@ def instruction_set(rules: EvmRules) -> tuple[tuple[int, ...], tuple[Instruction
     for opcode, (price, logic) in own.items():
         prices[opcode] = price
         instructions[opcode] = logic
+    if not selfdestruct:
+        instructions[op.SELFDESTRUCT] = op_undefined
     return tuple(prices), tuple(instructions)

@@ -13,12 +13,12 @@ _INITCODE_LIMIT = 49_152
 
 
 def machine_for(rules: Rules) -> Machine:
-    return _machine(rules.evm, rules.precompiles)
+    return _machine(rules.evm, rules.precompiles, rules.selfdestruct)
 
 
 @functools.cache
-def _machine(evm: EvmRules, precompiles: PrecompileRules) -> Machine:
-    prices, instructions = instruction_set(evm)
+def _machine(evm: EvmRules, precompiles: PrecompileRules, selfdestruct: bool) -> Machine:
+    prices, instructions = instruction_set(evm, selfdestruct=selfdestruct)
     return Machine(
         prices=prices,
         instructions=instructions,

@@ -22,7 +22,7 @@ from kroma_core.zktrie.nodes import Leaf
 from kroma_core.zktrie.trie import leaves
 from kroma_engine_pyevm.state_tries import MerklePatriciaState, StoredAccount, ZkState
 
-_ACCOUNTS_AT_ONCE = 256
+ACCOUNTS_AT_ONCE = 256
 _SLOTS_AT_ONCE = 2048
 _ADDRESS_SIZE = 20
 
@@ -60,7 +60,13 @@ class MigrationStore(Protocol):
         ...
 
 
-async def migrate(zk: ZkState, merkle: MerklePatriciaState, zk_root: Hash32, store: MigrationStore) -> Hash32:
+async def migrate(
+    zk: ZkState,
+    merkle: MerklePatriciaState,
+    zk_root: Hash32,
+    store: MigrationStore,
+    accounts_at_once: int = ACCOUNTS_AT_ONCE,
+) -> Hash32:
     """The Merkle-Patricia root of the state at `zk_root`; at once if it was migrated before.
 
     Cancelled or killed, the next call goes on. Yields after each lot. Raises `CriticalError` where a leaf does not say
@@ -72,7 +78,7 @@ async def migrate(zk: ZkState, merkle: MerklePatriciaState, zk_root: Hash32, sto
         written: dict[Hash32, bytes] = {}
         accounts: dict[Address, StoredAccount | None] = {}
         last = progress.last
-        for leaf in _some(waiting, _ACCOUNTS_AT_ONCE):
+        for leaf in _some(waiting, accounts_at_once):
             account = account_of(leaf.words)
             storage_root = merkle.empty_root
             if account.storage_root != zk.empty_root:

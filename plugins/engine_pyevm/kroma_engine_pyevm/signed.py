@@ -7,7 +7,7 @@ Spec: EIP-155, 1559, 2681, 2930, 3607, 3860, 7623, 7702, 7825; exec-engine.md, "
 
 from __future__ import annotations
 
-from kroma_core.chain.fees import l1_fee, operator_fee
+from kroma_core.chain.fees import kroma_validator_reward, l1_fee, operator_fee
 from kroma_core.chain.predeploys import predeploy
 from kroma_core.codec.transactions import (
     ACCESS_LIST,
@@ -21,9 +21,10 @@ from kroma_core.codec.transactions import (
 )
 from kroma_core.errors import DecodeError
 from kroma_core.forks import EvmRules, OperatorFeeFormula
-from kroma_core.types import Address, Gas
+from kroma_core.types import Address, Gas, Wei
 from kroma_engine_pyevm.calls import MAX_NONCE, created_address, delegate_of, delegation_to
 from kroma_engine_pyevm.execution import (
+    KROMA_L1_BLOCK,
     BlockExecution,
     FailedBeforeExecution,
     InvalidTransaction,
@@ -35,6 +36,10 @@ from kroma_engine_pyevm.state import WorldState
 BASE_FEE_VAULT = predeploy(0x19)
 L1_FEE_VAULT = predeploy(0x1A)
 OPERATOR_FEE_VAULT = predeploy(0x1B)
+PROTOCOL_VAULT = predeploy(0x06)
+KROMA_L1_FEE_VAULT = predeploy(0x07)
+VALIDATOR_REWARD_VAULT = predeploy(0x08)
+_REWARD_SCALAR_SLOT = 7
 _ACCESS_LIST_ADDRESS_GAS = 2400
 _ACCESS_LIST_KEY_GAS = 1900
 _NEW_AUTHORITY_GAS = 25_000
@@ -90,14 +95,28 @@ def apply_transaction(block: BlockExecution, transaction: Transaction, sender: A
     state.add_balance(sender, (transaction.gas - used) * price + operator_limit - operator_used)
     tip = used * (price - base_fee)
     block.tips += tip
-    state.add_balance(block.environment.coinbase, tip)
-    state.add_balance(BASE_FEE_VAULT, used * base_fee)
-    state.add_balance(L1_FEE_VAULT, data_fee)
+    if block.rules.kroma_fee_split:
+        _split(state, used * price, data_fee)
+    else:
+        state.add_balance(block.environment.coinbase, tip)
+        state.add_balance(BASE_FEE_VAULT, used * base_fee)
+        state.add_balance(L1_FEE_VAULT, data_fee)
     if block.rules.operator_fee is not OperatorFeeFormula.NONE:
         state.add_balance(OPERATOR_FEE_VAULT, operator_used)
     outcome = Outcome(succeeded=frame.succeeded, gas_used=Gas(used))
     contract = created_address(sender, transaction.nonce) if transaction.to is None else None
     return block.receipt(transaction.type, outcome, state.end_transaction(), contract=contract)
+
+
+def _split(state: WorldState, gas_fee: int, data_fee: int) -> None:
+    """Kroma's vaults before its change to OP's: what validators get of the gas fee is set on L1.
+
+    Spec: kroma, validator.md, "Validator Reward".
+    """
+    reward = kroma_validator_reward(Wei(gas_fee), state.get_storage(KROMA_L1_BLOCK, _REWARD_SCALAR_SLOT))
+    state.add_balance(VALIDATOR_REWARD_VAULT, reward)
+    state.add_balance(PROTOCOL_VAULT, gas_fee - reward)
+    state.add_balance(KROMA_L1_FEE_VAULT, data_fee)
 
 
 def _sender(block: BlockExecution, transaction: Transaction) -> Address:

@@ -29,7 +29,6 @@ from .chains import DATA, advance, chain_and_blocks
 
 JOVIAN = DATA / "op-chains" / "plain-jovian.json.xz"
 ISTHMUS_TO_JOVIAN = DATA / "op-chains" / "upgrade-jovian.json.xz"
-KROMA_ZK = DATA / "kroma-chains" / "mpt-transition.json.xz"
 L1_BLOCK = bytes.fromhex("4200000000000000000000000000000000000015")
 
 Body = Callable[[PyEvmEngine, ChainConfig, tuple[ExpectedBlock, ...]], Awaitable[None]]
@@ -227,16 +226,9 @@ def test_absent_account_has_a_proof_of_absence() -> None:
 # --- chains that it cannot execute
 
 
-def test_zk_trie_era_is_refused_with_the_time_from_which_it_could_work() -> None:
-    chain, _ = chain_and_blocks(KROMA_ZK)
-    (problem,) = check(EngineSettings(), chain)
-    assert "ZK trie" in problem
-    assert "from block time 1700000040 on" in problem
-
-
 @pytest.mark.parametrize(
     ("name", "reason"),
-    [("kroma-mainnet", "from block time 1739250001 on"), ("op-mainnet", "snapshot of an older one")],
+    [("kroma-mainnet", "begins at the chain's genesis.json"), ("op-mainnet", "snapshot of an older one")],
 )
 def test_built_in_chain_that_it_cannot_execute_is_refused_with_the_reason(name: str, reason: str) -> None:
     (problem,) = check(EngineSettings(), builtin(name))
