@@ -68,6 +68,7 @@ GOOD = f"""
 [chain]
 recording = "{BEDROCK}"
 [l1]
+kind = "cassette"
 path = "{BEDROCK}"
 [[data]]
 kind = "calldata"
@@ -94,7 +95,7 @@ def test_check_tells_every_problem_at_once(tmp_path: Path, capsys: pytest.Captur
         [chain]
         rollup = "absent.json"
         [l1]
-        kind = "rpc"
+        kind = "telegraph"
         [[data]]
         kind = "calldata"
         spead = 3
@@ -112,7 +113,7 @@ def test_check_tells_every_problem_at_once(tmp_path: Path, capsys: pytest.Captur
     told = output.err
     for problem in (
         "[chain] rollup: there is no file",
-        "[l1] kind: no installed plugin offers l1 'rpc'",
+        "[l1] kind: no installed plugin offers l1 'telegraph'",
         "[[data]] spead: unknown key",
         "[engine] needs: 'recorded' (kroma-l1-cassette 0.1.0) lacks executes; there is pyevm",
         "[engine] path: there is no file",
