@@ -21,6 +21,9 @@ from kroma_core.node.registry import Registry, discover
 from kroma_core.node.replay import Progress, ReplayResult
 from kroma_core.recording import RecordingError, open_recording, verify
 
+_WITHOUT_EXECUTION = "attributes only (the engine plays recordings)"
+"""What a replay has compared where its engine computes nothing."""
+
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     command = commands.add_parser(
@@ -98,13 +101,8 @@ def _as_text(path: Path, plan: Plan, result: ReplayResult) -> str:
     elif plan.executes:
         verdict = f"ok: {result.blocks} blocks, every hash equal"
     else:
-        verdict = f"ok: {result.blocks} blocks, {_scope(plan)}"
+        verdict = f"ok: {result.blocks} blocks, {_WITHOUT_EXECUTION}"
     return f"{path}: {verdict}, head 0x{result.head.hash.hex()}"
-
-
-def _scope(plan: Plan) -> str:
-    """What a replay without execution has compared."""
-    return f"attributes only ({'ZK-trie era' if plan.begins_with_zk_trie else 'the engine plays recordings'})"
 
 
 def _as_json(path: Path, plan: Plan, result: ReplayResult) -> dict[str, Any]:
@@ -116,7 +114,7 @@ def _as_json(path: Path, plan: Plan, result: ReplayResult) -> dict[str, Any]:
         "head": {"number": result.head.number, "hash": "0x" + result.head.hash.hex()},
         "compared": result.compared,
         "executed": plan.executes,
-        "scope": "all" if plan.executes else _scope(plan),
+        "scope": "all" if plan.executes else _WITHOUT_EXECUTION,
         "difference": None
         if difference is None
         else {

@@ -17,7 +17,6 @@ from kroma_core.api.roles import Capability, Role
 from kroma_core.api.settings import Port, RecordingFile
 from kroma_core.chain.config import ChainConfig
 from kroma_core.errors import ConfigError
-from kroma_core.forks import StateCommitment
 from kroma_core.node.chain_choice import chain_of_recording, chain_of_table
 from kroma_core.node.profile import (
     MANY,
@@ -79,11 +78,6 @@ class Plan:
         """Whether the engine computes blocks itself, rather than answering with recorded ones."""
         return any(Capability.EXECUTES in part.installed.offer.capabilities for part in self.of_role(Role.ENGINE))
 
-    @property
-    def begins_with_zk_trie(self) -> bool:
-        """Whether the chain's first blocks have a state that no engine here computes."""
-        return _zk_trie(self.chain)
-
 
 def plan_profile(path: Path, registry: Registry, environment: Mapping[str, str], *, strict: bool = False) -> Plan:
     """The plan of a profile file. Raises `ConfigError` with every problem of it.
@@ -112,8 +106,8 @@ def plan_replay(
     """The plan that derives and executes a recording with the parts of a profile, or with those that fit.
 
     The chain, L1 and blobs are the recording's; every setting of type `RecordingFile` is set to it. Where the profile
-    names no engine, one that executes and needs no settings is taken; `without_execution`, and in the ZK-trie era,
-    which no engine executes, one that plays recordings. Where it names no data sources, all that are installed are.
+    names no engine, one that executes and needs no settings is taken; `without_execution`, one that plays recordings.
+    Where it names no data sources, all that are installed are.
     """
     if not recording.is_file():
         raise ConfigError(f"{recording}: {'not a file' if recording.exists() else 'there is no such file'}")
@@ -127,13 +121,16 @@ def plan_replay(
         free = [found for found in registry.of_role(Role.DATA) if not _mandatory(found)]
         parts[Role.DATA] = tuple(_table_for(found) for found in free)
     if Role.ENGINE not in parts:
-        plays = without_execution or (chain is not None and _zk_trie(chain))
         fitting = [
             found
             for found in registry.of_role(Role.ENGINE)
-            if (_plays(found) if plays else Capability.EXECUTES in found.offer.capabilities and not _mandatory(found))
+            if (
+                _plays(found)
+                if without_execution
+                else Capability.EXECUTES in found.offer.capabilities and not _mandatory(found)
+            )
         ]
-        which = "that plays recordings" if plays else "that executes blocks"
+        which = "that plays recordings" if without_execution else "that executes blocks"
         parts[Role.ENGINE] = _only(Role.ENGINE, fitting, registry, which, problems)
     node = attrs.evolve(given.node, data_dir=data_dir, stop_after=None, derive=True, isolation=Isolation.NONE)
     filled = {
@@ -141,11 +138,6 @@ def plan_replay(
     }
     replayed = attrs.evolve(given, chain=ChainTable(), node=node, servers=ServerTables(), parts=filled)
     return _plan(replayed, chain, registry, problems)
-
-
-def _zk_trie(chain: ChainConfig) -> bool:
-    rollup = chain.rollup
-    return rollup.schedule.at(rollup.genesis.l2_time).state is StateCommitment.ZK_TRIE
 
 
 def _plan(profile: Profile, chain: ChainConfig | None, registry: Registry, problems: list[str]) -> Plan:

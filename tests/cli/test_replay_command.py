@@ -122,9 +122,11 @@ def test_a_file_that_cannot_be_replayed_does_not_stop_the_others(
 
 
 @pytest.mark.parametrize(("path", "blocks"), [(KROMA_ZK, 44), (KROMA_ZK_REORG, 47)], ids=["canyon", "reorg"])
-def test_the_zk_trie_era_is_replayed_by_attributes(capsys: pytest.CaptureFixture[str], path: Path, blocks: int) -> None:
+def test_the_zk_trie_era_is_replayed_with_every_hash(
+    capsys: pytest.CaptureFixture[str], path: Path, blocks: int
+) -> None:
     assert main(["replay", str(path)]) == 0
-    assert f"ok: {blocks} blocks, attributes only (ZK-trie era), head 0x" in capsys.readouterr().out
+    assert f"ok: {blocks} blocks, every hash equal, head 0x" in capsys.readouterr().out
 
 
 def test_a_changed_attribute_of_the_zk_trie_era_turns_the_file_red(

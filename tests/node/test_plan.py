@@ -253,10 +253,10 @@ def test_a_replay_without_execution_takes_the_engine_that_plays(tmp_path: Path) 
     assert not made.executes
 
 
-def test_a_chain_that_begins_with_a_zk_trie_is_replayed_without_execution(tmp_path: Path) -> None:
+def test_a_chain_that_begins_with_a_zk_trie_is_replayed_by_what_executes_too(tmp_path: Path) -> None:
     made = plan_replay(ZK_RECORDING, None, REPLAYERS, {}, tmp_path)
-    assert kinds(made, Role.ENGINE) == ["recorded"]
-    assert made.begins_with_zk_trie
+    assert kinds(made, Role.ENGINE) == ["fast"]
+    assert made.executes
 
 
 def test_a_replay_takes_engine_and_data_of_a_profile_but_the_recordings_chain(tmp_path: Path) -> None:

@@ -1,14 +1,13 @@
 """Whole recorded chains through the command `kroma replay`: op-chains and kroma-chains.
 
-Chains of the OP family, and Kroma's from its change to Merkle-Patricia state on, are executed and have every hash
-equal; Kroma's that begin before are compared as far as no state is needed.
+Chains of both families are executed from their genesis and have every hash equal, through every upgrade; Kroma's
+through the change from its ZK trie to Merkle-Patricia state.
 """
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -71,16 +70,7 @@ def test_replay_equals_the_recorded_chain(path: Path, capsys: pytest.CaptureFixt
     assert told["head"] == {"number": last["number"], "hash": last["hash"]}
     assert told["blocks"] == len(recorded["expected"]["blocks"])
     assert told["compared"]
-    scope = "attributes only (ZK-trie era)" if _begins_with_zk_trie(recorded) else "all"
-    assert told["scope"] == scope
-
-
-def _begins_with_zk_trie(recorded: dict[str, Any]) -> bool:
-    config = recorded["rollup_config"]
-    if "validatorRewardScalar" not in config["genesis"]["system_config"]:
-        return False  # not Kroma's
-    change = config.get("kroma_mpt_time")
-    return change is None or change > config["genesis"]["l2_time"]
+    assert told["scope"] == "all"
 
 
 def _name(path: Path) -> str:
