@@ -37,7 +37,13 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-@pytest.mark.parametrize("folder", CORE_TESTS)
+QUICK = frozenset({"node", "chain"})
+"""The rest runs with what is slow: each folder is a second run of tests that have passed with plugins."""
+
+
+@pytest.mark.parametrize(
+    "folder", [folder if folder in QUICK else pytest.param(folder, marks=pytest.mark.slow) for folder in CORE_TESTS]
+)
 def test_cores_own_tests_pass_with_no_plugin_installed(folder: str) -> None:
     done = run("-m", "pytest", "-p", "tests.architecture.without_plugins", "-p", "no:cacheprovider", f"tests/{folder}")
     assert done.returncode == 0, done.stdout[-3000:]

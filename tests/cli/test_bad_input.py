@@ -166,7 +166,7 @@ def test_what_is_wrong_with_a_recording_as_a_whole_has_no_empty_place(
 def test_a_typo_in_a_profile_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     profile = tmp_path / "p.toml"
     profile.write_text(f"[chain]\nrecording = '{BEDROCK}'\n[engine]\nkind = 'pyevm'\nstoer = 'memory'\n"
-                       f"[l1]\npath = '{BEDROCK}'\n[[data]]\nkind = 'calldata'\n")  # fmt: skip
+                       f"[l1]\nkind = 'cassette'\npath = '{BEDROCK}'\n[[data]]\nkind = 'calldata'\n")  # fmt: skip
     for command in ("check", "run"):
         message = complaint(capsys, command, profile)
         assert message == f'kroma: {profile}: [engine] stoer: unknown key; did you mean "store"?'
