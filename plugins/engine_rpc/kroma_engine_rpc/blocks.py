@@ -11,20 +11,20 @@ from typing import Any
 import attrs
 
 from kroma_core.api import AccountProof
-from kroma_core.codec.fields import as_fixed, as_u64, as_uint, expect_count
 from kroma_core.codec.headers import EMPTY_ROOT, Header
 from kroma_core.codec.hexadecimal import data_list, fixed, shown
-from kroma_core.codec.keccak import EMPTY_HASH, keccak256
 from kroma_core.codec.payloads import payload_from_header
-from kroma_core.codec.rlp import decode, decode_list
 from kroma_core.codec.rpc_blocks import header_from_json, receipt_from_json, transaction_from_json
 from kroma_core.codec.transactions import DEPOSIT
-from kroma_core.codec.trie_proof import proven
 from kroma_core.codec.trie_root import ordered_root
 from kroma_core.errors import CriticalError, DecodeError
-from kroma_core.forks import Rules, Schedule
+from kroma_core.forks import Rules, Schedule, StateCommitment
 from kroma_core.l2 import Payload
+from kroma_core.state_proof import proven_account, proven_word
 from kroma_core.types import Address, Hash32
+from kroma_core.zktrie.accounts import Account
+from kroma_core.zktrie.nodes import EMPTY_ROOT as ZK_EMPTY_ROOT
+from kroma_core.zktrie.proof import is_zk_proof
 
 JsonObject = Mapping[str, Any]
 
@@ -94,45 +94,35 @@ def receipts_found(found: FoundHeader, receipts: object) -> tuple[bytes, ...]:
     return encoded
 
 
-def proof_found(found: FoundHeader, address: Address, slots: Sequence[Hash32], answer: object) -> AccountProof:
+def proof_found(
+    found: FoundHeader, address: Address, slots: Sequence[Hash32], answer: object, commitment: StateCommitment
+) -> AccountProof:
     """An account and slots of its storage, each proven from the header's state root. Raises `DecodeError`.
 
-    What the nodes prove counts; what the answer says beside them is not read.
+    What the nodes prove counts; what the answer says beside them is not read. They have to be of the trie that the
+    block's time has.
     """
     account_nodes, storage = _proofs_in(answer, slots)
-    raw = proven(found.header.state_root, keccak256(address), account_nodes)
-    nonce, balance, root, code_hash = (0, 0, EMPTY_ROOT, EMPTY_HASH) if raw is None else _account(raw)
-    proofs = []
-    for slot, (_, nodes) in zip(slots, storage, strict=True):
-        value = proven(root, keccak256(slot), nodes)
-        proofs.append((slot, 0 if value is None else _word(value), nodes))
+    in_zk_trie = commitment is StateCommitment.ZK_TRIE
+    if is_zk_proof(account_nodes) != in_zk_trie:
+        kind = "ZK trie" if in_zk_trie else "Merkle-Patricia trie"
+        raise DecodeError(f"account proof: expected nodes of a {kind} at block {found.header.number}, got another's")
+    account = proven_account(found.header.state_root, address, account_nodes)
+    if account is None:
+        account = Account(storage_root=ZK_EMPTY_ROOT if in_zk_trie else EMPTY_ROOT)
     return AccountProof(
         address=address,
-        nonce=nonce,
-        balance=balance,
-        code_hash=code_hash,
-        storage_root=root,
+        nonce=account.nonce,
+        balance=account.balance,
+        code_hash=account.code_hash,
+        storage_root=account.storage_root,
         account_proof=account_nodes,
-        storage=tuple(proofs),
-    )
-
-
-def unproven(address: Address, slots: Sequence[Hash32], answer: object) -> AccountProof:
-    """An account as the engine tells of it, its nodes passed on: of the ZK trie, which is not verified here.
-
-    Raises `DecodeError` where a field is malformed.
-    """
-    account_nodes, storage = _proofs_in(answer, slots)
-    assert isinstance(answer, Mapping)
-    root = fixed(answer.get("storageHash"), 32, "proof storageHash")
-    return AccountProof(
-        address=address,
-        nonce=_number(answer.get("nonce"), "proof nonce"),
-        balance=_number(answer.get("balance"), "proof balance"),
-        code_hash=fixed(answer.get("codeHash"), 32, "proof codeHash"),
-        storage_root=root,
-        account_proof=account_nodes,
-        storage=tuple((slot, value, nodes) for slot, (value, nodes) in zip(slots, storage, strict=True)),
+        storage=tuple(
+            [
+                (slot, proven_word(account.storage_root, slot, nodes), nodes)
+                for slot, (_, nodes) in zip(slots, storage, strict=True)
+            ]
+        ),
     )
 
 
@@ -151,21 +141,6 @@ def _proofs_in(
             raise DecodeError(f"proof: expected slot 0x{slot.hex()} in its place, got another")
         found.append((_number(item.get("value"), "proof value"), data_list(item.get("proof"), "storage proof")))
     return data_list(answer.get("accountProof"), "account proof"), tuple(found)
-
-
-def _account(raw: bytes) -> tuple[int, int, Hash32, Hash32]:
-    items = decode_list(raw)
-    expect_count(items, 4, "account")
-    return (
-        as_u64(items[0], "account nonce"),
-        as_uint(items[1], "account balance", 32),
-        as_fixed(items[2], 32, "account storage root"),
-        as_fixed(items[3], 32, "account code hash"),
-    )
-
-
-def _word(raw: bytes) -> int:
-    return as_uint(decode(raw), "storage value", 32)
 
 
 def _number(value: object, what: str) -> int:

@@ -16,7 +16,6 @@ from kroma_core.codec.hexadecimal import data, to_data, to_quantity
 from kroma_core.codec.keccak import keccak256
 from kroma_core.codec.payloads import attributes_to_json, envelope_from_json, payload_to_json
 from kroma_core.errors import DecodeError, NotFound, ResetError, TemporaryError
-from kroma_core.forks import StateCommitment
 from kroma_core.jsonrpc.errors import Code, RpcError
 from kroma_core.l2 import ForkchoiceState, L2Label, Payload, PayloadAttributes
 from kroma_core.types import Address, Hash32, L2Number
@@ -119,9 +118,7 @@ class RpcEngine:
             raise NotFound(f"the engine has no proof in the state of block {header.header.number}: {said(answer)}")
         with readable("eth_getProof", self._connection.eth.server):
             rules = self._config.schedule.at(header.header.timestamp)
-            if rules.state is StateCommitment.ZK_TRIE:
-                return blocks.unproven(address, slots, answer)
-            return blocks.proof_found(header, address, slots, answer)
+            return blocks.proof_found(header, address, slots, answer, rules.state)
 
     async def storage_root(self, address: Address, block_hash: Hash32) -> Hash32:
         return (await self.proof(address, (), block_hash)).storage_root

@@ -6,24 +6,28 @@ The answers are a real op-geth's (`data/op_geth.json`); what they have to mean i
 from __future__ import annotations
 
 import copy
+import json
+import lzma
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import attrs
 import pytest
+from kroma_engine_rpc import blocks
 from kroma_engine_rpc.engine import RpcEngine
 
 from kroma_core.chain.config import Family
 from kroma_core.codec.headers import EMPTY_ROOT
 from kroma_core.codec.keccak import EMPTY_HASH
-from kroma_core.errors import CriticalError, NotFound, TemporaryError
-from kroma_core.forks import KROMA_FORKS
+from kroma_core.errors import CriticalError, DecodeError, NotFound, TemporaryError
+from kroma_core.forks import KROMA_FORKS, StateCommitment
 from kroma_core.jsonrpc.errors import RpcError
 from kroma_core.l2 import L2Label
 from kroma_core.types import L2Number
+from kroma_core.zktrie.faults import TrieFault
 
-from .engine_side import EngineSide, op_geth, run
+from .engine_side import VECTORS, EngineSide, op_geth, run
 
 ABSENT = b"\x5a" * 32
 
@@ -241,23 +245,42 @@ def test_a_state_that_the_engine_no_longer_has_is_not_found(tmp_path: Path) -> N
     assert "block 34: missing trie node" in said
 
 
-def test_a_proof_in_the_zk_trie_is_handed_on_as_it_is(tmp_path: Path) -> None:
+def zk_proofs() -> list[Any]:
+    """Answers that kroma-geth gave, and that op-service's verification of them accepts."""
+    with lzma.open(VECTORS.parent / "kroma-units" / "eth_get_proof.json.xz") as file:
+        cases = json.load(file)["cases"]
+    return [case for case in cases if case["era"] == "zk" and case.get("account_valid")]
+
+
+@pytest.mark.parametrize("case", zk_proofs(), ids=lambda case: f"{case['block']}-{case['result']['address'][-8:]}")
+def test_an_account_of_the_zk_trie_is_proven_with_its_slots(case: Any) -> None:
+    header = attrs.evolve(blocks.header_found(EngineSide().blocks[1]).header, state_root=raw(case["state_root"]))
+    found = blocks.FoundHeader(hash=header.hash, header=header)
+    result = case["result"]
+    slots = [raw(entry["key"]) for entry in result["storageProof"]]
+    address, zk = raw(result["address"]), StateCommitment.ZK_TRIE
+    proof = blocks.proof_found(found, address, slots, result, zk)
+    assert (proof.nonce, proof.balance) == (int(result["nonce"], 16), int(result["balance"], 16))
+    assert (proof.storage_root, proof.code_hash) == (raw(result["storageHash"]), raw(result["codeHash"]))
+    assert [word for _, word, _ in proof.storage] == [int(entry["value"], 16) for entry in result["storageProof"]]
+    changed = copy.deepcopy(result)
+    top = changed["accountProof"][0]
+    changed["accountProof"][0] = top[:-1] + ("1" if top[-1] == "0" else "0")
+    with pytest.raises(TrieFault):
+        blocks.proof_found(found, address, slots, changed, zk)
+    with pytest.raises(DecodeError, match="Merkle-Patricia trie at block"):
+        blocks.proof_found(found, address, slots, result, StateCommitment.MPT)
+
+
+def test_a_proof_without_the_zk_tries_magic_is_no_answer_in_its_era(tmp_path: Path) -> None:
     side = EngineSide()
     rollup = side.chain.rollup
     schedule = attrs.evolve(rollup.schedule, table=KROMA_FORKS, times={})
     side.chain = attrs.evolve(side.chain, rollup=attrs.evolve(rollup, family=Family.KROMA, schedule=schedule))
-    answer = {
-        "address": "0x" + "00" * 20,
-        "nonce": "0x5",
-        "balance": "0x7",
-        "codeHash": "0x" + "11" * 32,
-        "storageHash": "0x" + "22" * 32,
-        "accountProof": ["0x01", "0x5448495320495320534f4d45204d4147494320425954455320464f5220534d54"],
-        "storageProof": [],
-    }
-    answers_of_proof(side, answer)
+    answers_of_proof(side, op_geth()["plain-isthmus"]["proofs"][1]["answer"] | {"storageProof": []})
+    said = raised(side, lambda engine: engine.storage_root(bytes(20), side.payload(34).hash), TemporaryError, tmp_path)
+    assert "expected nodes of a ZK trie at block 34" in said
 
-    async def body(engine: RpcEngine) -> None:
-        assert await engine.storage_root(bytes(20), side.payload(34).hash) == b"\x22" * 32
 
-    run(side, body, tmp_path)
+def raw(text: str) -> bytes:
+    return bytes.fromhex(text[2:])
