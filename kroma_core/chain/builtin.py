@@ -13,7 +13,6 @@ from kroma_core.chain.config import ChainConfig, Family, MissingGenesis, RollupC
 from kroma_core.chain.l1_config import l1_config_for
 from kroma_core.chain.rollup_json import rollup_config_from_json
 from kroma_core.errors import ConfigError
-from kroma_core.forks import StateCommitment
 
 _FOLDER = "chains"
 _SUFFIX = ".toml"
@@ -48,6 +47,4 @@ def why_no_genesis(rollup: RollupConfig) -> MissingGenesis:
     """Why no genesis comes with a rollup config, where none does."""
     if rollup.genesis.l2.number > 0:
         return MissingGenesis.SNAPSHOT
-    if rollup.schedule.at(rollup.genesis.l2_time).state is StateCommitment.ZK_TRIE:
-        return MissingGenesis.ZK_TRIE
     return MissingGenesis.NOT_GIVEN

@@ -157,8 +157,6 @@ class MissingGenesis(enum.StrEnum):
 
     NOT_GIVEN = "not_given"
     """No genesis file was named; a chain of this kind has one."""
-    ZK_TRIE = "zk_trie"
-    """The genesis file exists, but its state root is that of a ZK trie."""
     SNAPSHOT = "snapshot"
     """The rollup begins in the middle of an older chain: its first state is a database snapshot, no genesis file."""
 

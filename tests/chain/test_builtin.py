@@ -62,8 +62,8 @@ def test_each_chain_lives_on_its_l1() -> None:
 
 def test_each_chain_says_why_it_has_no_genesis() -> None:
     assert {name: builtin(name).missing_genesis for name in builtin_names()} == {
-        "kroma-mainnet": MissingGenesis.ZK_TRIE,
-        "kroma-sepolia": MissingGenesis.ZK_TRIE,
+        "kroma-mainnet": MissingGenesis.NOT_GIVEN,
+        "kroma-sepolia": MissingGenesis.NOT_GIVEN,
         "op-mainnet": MissingGenesis.SNAPSHOT,
         "op-sepolia": MissingGenesis.NOT_GIVEN,
     }
