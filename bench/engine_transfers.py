@@ -36,7 +36,7 @@ from kroma_engine_pyevm.store import MemoryStore, Store, open_rocks
 from bench.rows import Row, show
 from kroma_core.api import Building, Sealed, Valid
 from kroma_core.chain.config import ChainConfig, GenesisAccount
-from kroma_core.chain.genesis_json import genesis_header, state_root
+from kroma_core.chain.genesis_json import genesis_header, genesis_state
 from kroma_core.chain.load import chain_from_json
 from kroma_core.codec.keccak import keccak256
 from kroma_core.codec.rlp import Encodable, encode
@@ -64,7 +64,7 @@ class Workload:
     blocks: tuple[tuple[bytes, ...], ...]
 
 
-def workload(chain_id: int, transfers: int) -> Workload:
+def workload(chain_id: int, transfers: int, per_block: int = PER_BLOCK) -> Workload:
     """Each sender in turn pays one of as many receivers, half of them new."""
     keys = [PrivateKey(keccak256(b"sender" + index.to_bytes(4, "big"))) for index in range(SENDERS)]
     senders = [_address(key) for key in keys]
@@ -73,7 +73,7 @@ def workload(chain_id: int, transfers: int) -> Workload:
         nonce, sender = divmod(index, SENDERS)
         to = keccak256(index.to_bytes(8, "big"))[12:] if index % 2 else senders[(sender + 1) % SENDERS]
         raws.append(_signed(keys[sender], [chain_id, nonce, 1, _FEE_CAP, _GAS, to, 10**15, b"", []]))
-    blocks = [tuple(raws[start : start + PER_BLOCK]) for start in range(0, transfers, PER_BLOCK)]
+    blocks = [tuple(raws[start : start + per_block]) for start in range(0, transfers, per_block)]
     return Workload(chain_id=chain_id, senders=tuple(senders), blocks=tuple(blocks))
 
 
@@ -116,27 +116,29 @@ def py_evm_seconds(work: Workload) -> float:
 # --- the embedded engine
 
 
-def chain_with(accounts: Sequence[bytes]) -> tuple[ChainConfig, bytes, PayloadAttributes]:
+def chain_with(accounts: Sequence[bytes], vector: Path = VECTOR) -> tuple[ChainConfig, bytes, PayloadAttributes]:
     """The vector's chain with these accounts in its genesis; an L1-attributes deposit, and attributes to copy."""
-    with open_recording(VECTOR) as recording:
+    with open_recording(vector) as recording:
         assert recording.l2_genesis is not None
         assert recording.expected is not None
         chain = chain_from_json(
-            recording.rollup_config, recording.l2_genesis, recording.l1_chain_config, source=VECTOR.name
+            recording.rollup_config, recording.l2_genesis, recording.l1_chain_config, source=vector.name
         )
         first = recording.expected.block(1)
     assert chain.genesis is not None
     assert first is not None
     alloc = {**chain.genesis.alloc, **{account: GenesisAccount(balance=_BALANCE) for account in accounts}}
     genesis = attrs.evolve(chain.genesis, alloc=alloc)
-    header = genesis_header(genesis, state_root(alloc), chain.rollup.schedule.at(genesis.timestamp))
+    rules = chain.rollup.schedule.at(genesis.timestamp)
+    header = genesis_header(genesis, genesis_state(genesis, rules), rules)
     rollup_genesis = attrs.evolve(chain.rollup.genesis, l2=BlockId(header.hash, 0))
     rollup = attrs.evolve(chain.rollup, genesis=rollup_genesis)
     return attrs.evolve(chain, rollup=rollup, genesis=genesis), first.attributes.transactions[0], first.attributes
 
 
-async def engine_seconds(work: Workload, store: Store) -> float:
-    chain, l1_info, example = chain_with(work.senders)
+async def engine_seconds(work: Workload, store: Store, vector: Path = VECTOR) -> float:
+    """Seconds to build, seal, execute and adopt the blocks on the vector's chain."""
+    chain, l1_info, example = chain_with(work.senders, vector)
     engine = PyEvmEngine(chain, store)
     heads = await engine.heads()
     assert chain.genesis is not None

@@ -5,8 +5,9 @@
 Where Go is installed, go-iden3-crypto (bench/opnode/poseidon), whose parameters Kroma took over, computes the same
 chain of hashes in turns with ours. Both are CPU time. No package of Kroma's trie itself is to be had for Go or Python.
 
-The block has 100 transfers between accounts of a trie in memory: 200 accounts change, three fee vaults, and eight slots
-of the L1 attributes contract.
+The block of the trie's rows has 100 transfers between accounts of a trie in memory: 200 accounts change, three fee
+vaults, and eight slots of the L1 attributes contract. The blocks of the engine's rows are the same transfers, signed and
+executed by the embedded engine on a Kroma chain with ZK-trie state, from raw bytes to stored blocks.
 """
 
 from __future__ import annotations
@@ -17,9 +18,13 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from pathlib import Path
 
 import attrs
+import trio
+from kroma_engine_pyevm.store import MemoryStore
 
+from bench.engine_transfers import chain_with, engine_seconds, workload
 from bench.go import GoMissing, Turns, turns
 from bench.rows import Row, show
 from kroma_core.types import Address, Hash32
@@ -29,6 +34,7 @@ from kroma_core.zktrie.poseidon import fastest_pair_hash
 from kroma_core.zktrie.poseidon_pair import PairHash, pair_hash
 from kroma_core.zktrie.trie import NodeCache, update
 
+VECTOR = Path(__file__).parents[1] / "tests/vectors/data/kroma-chains/ecotone-zk.json.xz"
 HASHES = 3000
 ACCOUNTS = 10_000
 PASSES = 7
@@ -72,7 +78,7 @@ def _address(number: int) -> Address:
 
 def measure(hashes: int, accounts: int, passes: int, *, with_go: bool = True) -> list[Row]:
     """Medians of `passes` passes."""
-    return [*_hash_rows(hashes, passes, with_go=with_go), *_trie_rows(accounts, passes)]
+    return [*_hash_rows(hashes, passes, with_go=with_go), *_trie_rows(accounts, passes), *_engine_rows(passes)]
 
 
 def _hash_rows(hashes: int, passes: int, *, with_go: bool) -> list[Row]:
@@ -131,6 +137,24 @@ def _trie_rows(accounts: int, passes: int) -> list[Row]:
             ours=f"{block.seconds:.3f}",
             least=BLOCK_TIME,
             met=block.seconds < BLOCK_TIME,
+        ),
+    ]
+
+
+def _engine_rows(passes: int) -> list[Row]:
+    chain, *_ = chain_with((), VECTOR)
+    work = workload(chain.rollup.l2_chain_id, passes * TRANSFERS, TRANSFERS)
+    seconds = trio.run(engine_seconds, work, MemoryStore(), VECTOR) / len(work.blocks)
+    return [
+        Row(
+            what=f"blocks of {TRANSFERS} transfers through the embedded engine in the ZK era, a second",
+            ours=f"{1 / seconds:.1f}",
+        ),
+        Row(
+            what="seconds for one of them, its root included",
+            ours=f"{seconds:.3f}",
+            least=BLOCK_TIME,
+            met=seconds < BLOCK_TIME,
         ),
     ]
 
