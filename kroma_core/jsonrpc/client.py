@@ -34,6 +34,8 @@ class _Line(Protocol):
 
     def unanswered(self, seconds: float) -> None: ...
 
+    def notice_lost(self) -> bool: ...
+
 
 class Client:
     """One server. Any number of tasks may ask at once; cancelling one leaves the others alone.
@@ -66,6 +68,13 @@ class Client:
     def pushes(self) -> bool:
         """Whether `subscribe` works: over a WebSocket."""
         return self._address.pushes
+
+    def notice_lost(self) -> bool:
+        """Whether the server has closed a kept connection since this was asked last: it may be another one by now.
+
+        Over https that is not known.
+        """
+        return self._line.notice_lost()
 
     async def call(self, method: str, *params: Any, within: float | None = None) -> Any:
         """The `result` of one call; `within` so many seconds, instead of the client's timeout."""
@@ -108,8 +117,13 @@ class Client:
             line.forget(name)
 
     async def _ask(self, calls: Sequence[Call], within: float | None, *, alone: bool) -> list[Result]:
-        methods = collections.Counter(method for method, _ in calls)
-        label = "+".join(sorted(methods)) + ("" if len(calls) == 1 else f" ({len(calls)} in a batch)")
+        methods: Mapping[str, int]
+        if len(calls) == 1:
+            label = calls[0][0]
+            methods = {label: 1}
+        else:
+            methods = collections.Counter(method for method, _ in calls)
+            label = f"{'+'.join(sorted(methods))} ({len(calls)} in a batch)"
         started = trio.current_time()
         try:
             results = await self._exchanged(calls, label, self._timeout if within is None else within, alone)

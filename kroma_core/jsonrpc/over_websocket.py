@@ -17,7 +17,7 @@ from kroma_core.jsonrpc.address import ServerAddress
 from kroma_core.jsonrpc.answers import Unusable, parsed, single
 from kroma_core.jsonrpc.background import BackgroundTasks
 from kroma_core.jsonrpc.errors import Failure, NoAnswer
-from kroma_core.jsonrpc.over_http import DEFAULT_WAIT, Headers
+from kroma_core.jsonrpc.http_answer import DEFAULT_WAIT, Headers
 
 MOST_FEEDS: Final = 64
 KEPT_NOTICES: Final = 64
@@ -135,6 +135,7 @@ class WebSocketLine:
         self._max_bytes = max_bytes
         self._current: _Connection | None = None
         self._connecting = trio.Lock()
+        self._lost = False
 
     async def exchange(self, body: bytes, ids: range, method: str) -> Any:
         """The JSON value that answers `body`, whose requests have `ids`. Raises `NoAnswer`."""
@@ -160,6 +161,11 @@ class WebSocketLine:
         if connection is not None and connection.heard_at <= trio.current_time() - seconds:
             self._current = None
             connection.scope.cancel()
+
+    def notice_lost(self) -> bool:
+        """Whether a connection has ended since this was asked last."""
+        lost, self._lost = self._lost, False
+        return lost
 
     def feed(self, subscription: str) -> _Feed:
         """Where the notices of a subscription come in; ended already where the connection is gone."""
@@ -201,6 +207,7 @@ class WebSocketLine:
             ending = (Failure.UNREACHABLE, "the connection broke")
         finally:
             if connection is not None:
+                self._lost = True
                 if self._current is connection:
                     self._current = None
                 connection.end(*ending)

@@ -20,7 +20,7 @@ from kroma_core.jsonrpc.answers import Unusable, result_of, results_of
 from kroma_core.jsonrpc.background import BackgroundTasks
 from kroma_core.jsonrpc.client import Client, open_client
 from kroma_core.jsonrpc.errors import Failure, NoAnswer, RpcError
-from kroma_core.jsonrpc.over_http import retry_after
+from kroma_core.jsonrpc.http_answer import retry_after
 from kroma_core.testing.rpc_node import Body, Cut, Error, Fault, Hang, RpcNode, Status
 from kroma_core.testing.scripted_l1 import ScriptedL1
 
@@ -246,7 +246,7 @@ def test_a_subscription_over_http_is_refused() -> None:
 
 def test_nobody_listening_is_a_temporary_error() -> None:
     async def main() -> None:
-        for scheme in ("http", "ws"):
+        for scheme in ("http", "https", "ws"):
             async with open_client(f"{scheme}://127.0.0.1:1", part="test") as client:
                 with pytest.raises(NoAnswer, match=r"127\.0\.0\.1:1: .*connect") as caught:
                     await client.call("eth_chainId")

@@ -17,11 +17,12 @@ from kroma_core.api import Missing
 from kroma_core.codec.kzg import BLOB_SIZE
 from kroma_core.errors import DecodeError, TemporaryError
 from kroma_core.jsonrpc.errors import Failure
+from kroma_core.jsonrpc.http_answer import OK
 from kroma_core.types import Hash32, L1Ref
 from kroma_da_blob import answers
 from kroma_da_blob.answers import FoundBlob, SlotClock
 from kroma_da_blob.checking import BlobCheck
-from kroma_da_blob.web import ABSENT, OK, Answer, BlobServer
+from kroma_da_blob.web import ABSENT, Answer, BlobServer
 
 PLACES: Final = ("versioned_hash", "slot", "block_hash", "block_number")
 _PLACE = re.compile(r"\{(\w*)\}")

@@ -16,11 +16,12 @@ from kroma_core.api import Facts, Missing
 from kroma_core.errors import DecodeError, TemporaryError
 from kroma_core.events import Event, Retrying
 from kroma_core.jsonrpc.errors import Failure, NoAnswer
+from kroma_core.jsonrpc.http_answer import OK
 from kroma_core.types import Hash32, L1Ref, Timestamp
 from kroma_da_blob import answers
 from kroma_da_blob.answers import FoundBlob, SlotClock
 from kroma_da_blob.checking import BlobCheck
-from kroma_da_blob.web import ABSENT, OK, Answer, BlobServer
+from kroma_da_blob.web import ABSENT, Answer, BlobServer
 
 BLOBS, SIDECARS = "blobs", "blob_sidecars"
 

@@ -2,30 +2,28 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Final
 from urllib.parse import urlencode
 
 import attrs
-import httpx
 import orjson
 import trio
 
 from kroma_core.events import Event, RequestAnswered
 from kroma_core.jsonrpc.address import ServerAddress
 from kroma_core.jsonrpc.errors import Failure, NoAnswer
-from kroma_core.jsonrpc.over_http import DEFAULT_WAIT, retry_after
+from kroma_core.jsonrpc.http_answer import OK, HttpRequests, NoHttpAnswer, refusal
+from kroma_core.jsonrpc.over_http import http_requests
 
 MAX_BYTES: Final = 64 << 20
 """Bytes of an answer: about 240 blobs in hexadecimal, ten times what a block holds."""
-OK: Final = 200
 ABSENT: Final = frozenset({404, 410})
 """Statuses that say: there is no such thing here (any more)."""
 UNSERVED: Final = frozenset({400, 405, 406, 415, 501})
 """Statuses that say: not asked like this. They tell nothing of what the server has."""
-_RATE_LIMITED: Final = 429
+_CONNECTIONS: Final = 16
 
 
 @attrs.frozen(kw_only=True)
@@ -44,14 +42,15 @@ class BlobServer:
 
     def __init__(
         self,
-        client: httpx.AsyncClient,
+        requests: HttpRequests,
         address: ServerAddress,
         *,
+        headers: Mapping[str, str],
         part: str,
         emit: Callable[[Event], None],
         seconds: float,
     ) -> None:
-        self._client, self._address, self._part = client, address, part
+        self._requests, self._address, self._headers, self._part = requests, address, headers, part
         self._emit, self._seconds = emit, seconds
         self._held_until = 0.0
 
@@ -108,39 +107,17 @@ class BlobServer:
         raise self.failed(what, Failure.TIMEOUT, f"expected a whole answer within {self._seconds:g} s, got none")
 
     async def _received(self, path: str, query: Sequence[tuple[str, str]], what: str) -> Answer:
-        pieces, size = [], 0
         try:
-            async with self._client.stream("GET", self._url(path, query)) as response:
-                async for piece in response.aiter_bytes():
-                    size += len(piece)
-                    if size > MAX_BYTES:
-                        raise self.failed(
-                            what, Failure.TOO_LARGE, f"expected at most {MAX_BYTES} bytes in an answer, got more"
-                        )
-                    pieces.append(piece)
-        except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
-            text = self._address.censored(str(error) or type(error).__name__)
-            raise self.failed(what, Failure.UNREACHABLE, text) from error
-        body, status = b"".join(pieces), response.status_code
-        said = "" if status == OK else self._address.censored(body[:1024].decode(errors="replace"))
-        if status != OK and status not in ABSENT | UNSERVED:
-            wait = retry_after(response.headers.get("retry-after"), time.time())
-            raise NoAnswer(
-                server=self.name,
-                method=what,
-                failure=Failure.RATE_LIMITED if status == _RATE_LIMITED else Failure.STATUS,
-                reason=f"expected HTTP status 200, got {status}{f': {said}' if said else ''}",
-                status=status,
-                retry_after=DEFAULT_WAIT if status == _RATE_LIMITED and wait is None else wait,
-            )
-        return Answer(
-            status=status, body=body, content_type=response.headers.get("content-type", "").lower(), said=said
-        )
-
-    def _url(self, path: str, query: Sequence[tuple[str, str]]) -> str:
-        if not query:
-            return self._address.name + path
-        return f"{self._address.name}{path}{'&' if '?' in path else '?'}{urlencode(query)}"
+            found = await self._requests.request("GET", _target(path, query), self._headers, most=MAX_BYTES)
+        except NoHttpAnswer as error:
+            raise self.failed(what, error.failure, self._address.censored(error.reason)) from error
+        said = ""
+        if found.status != OK:
+            if found.status not in ABSENT | UNSERVED:
+                raise refusal(found, self._address, what)
+            said = self._address.censored(found.body.decode(errors="replace"))
+        content_type = found.headers.get("content-type", "").lower()
+        return Answer(status=found.status, body=found.body, content_type=content_type, said=said)
 
     def _report(self, what: str, started: float, outcome: str) -> None:
         seconds = trio.current_time() - started
@@ -163,11 +140,10 @@ async def open_server(
     Raises `ConfigError` for what is no URL.
     """
     address = ServerAddress.parse(url)
-    fixed = {"user-agent": "kroma", "accept": "application/json", **(headers or {})}
-    if address.authorization is not None:
-        fixed.setdefault("authorization", address.authorization)
-    # The environment's proxies are not asked: what a node talks to stands in its profile.
-    async with httpx.AsyncClient(
-        headers=fixed, timeout=None, trust_env=False, verify=address.encrypted, follow_redirects=False
-    ) as client:
-        yield BlobServer(client, address, part=part, emit=emit, seconds=seconds)
+    fixed = {"accept": "application/json", **(headers or {})}
+    async with http_requests(address, most_connections=_CONNECTIONS) as requests:
+        yield BlobServer(requests, address, headers=fixed, part=part, emit=emit, seconds=seconds)
+
+
+def _target(path: str, query: Sequence[tuple[str, str]]) -> str:
+    return f"{path}{'&' if '?' in path else '?'}{urlencode(query)}" if query else path

@@ -10,12 +10,15 @@ import trio
 from kroma_core.codec.headers import Header
 from kroma_core.errors import TemporaryError
 from kroma_core.l1 import L1Block
+from kroma_l1_rpc.cache import block_size
 from kroma_l1_rpc.fetching import Fetching
 from kroma_l1_rpc.heads import LINK_WINDOW, HeadFollower
 from kroma_l1_rpc.server import Key
 
 PORTION: Final = 4
 """Blocks in one request: their JSON is large."""
+_FIRST_GUESS: Final = 100_000
+"""Bytes that a block is taken to have before one has come."""
 
 
 class Prefetch:
@@ -41,6 +44,8 @@ class Prefetch:
         self._depth = depth
         self._most_bytes = cache_bytes // 3
         self._slots = trio.Semaphore(at_once)
+        self._expected_size = _FIRST_GUESS
+        """Bytes of a block that is on its way: as many as the largest of those that came last."""
         self._reading: int | None = None
         self._under_way: dict[int, trio.Event] = {}
         self._wake = trio.Event()
@@ -83,8 +88,7 @@ class Prefetch:
             if ahead > self._most_bytes:
                 break
             known = index.at(number)
-            if known is not None:
-                ahead += self._fetching.blocks.size(known.hash)
+            ahead += (known is not None and self._fetching.blocks.size(known.hash)) or self._expected_size
             if number in self._under_way or not self._lacks(number):
                 continue
             if known is None and number > head - LINK_WINDOW:
@@ -118,6 +122,7 @@ class Prefetch:
                     found.append(held)
             if missing:
                 found += (await fetching.fetch_blocks(missing, exists=True)).values()
+                self._expected_size = max(map(block_size, found), default=self._expected_size)
             wanted = [
                 block for block in found if self._needs_receipts(block.header) and block.hash not in fetching.receipts
             ]

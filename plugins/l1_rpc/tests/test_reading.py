@@ -59,10 +59,10 @@ def test_receipts_are_asked_for_only_where_the_bloom_may_hold_what_counts(follow
 
     async def body() -> None:
         async with follow(node, prefetch=32, poll_interval=60.0) as followed:
-            await read(followed.source, l1, range(1, 150))
+            await read(followed.source, l1, range(1, 201))  # to the head: nothing is under way after that
             ledger = followed.source.ledger()
             assert ledger["eth_getBlockReceipts"].calls == node.calls["eth_getBlockReceipts"]
-            assert node.calls["eth_getBlockReceipts"] <= 182 // 3 + 1
+            assert node.calls["eth_getBlockReceipts"] <= 200 // 3 + 1
 
     run(body)
 
@@ -81,7 +81,7 @@ def test_each_block_is_fetched_once_while_it_is_kept(follow: Any, run: Any) -> N
     run(body)
 
 
-def test_a_small_cache_costs_requests_and_nothing_else(follow: Any, run: Any) -> None:
+def test_what_is_fetched_ahead_never_drives_itself_out_of_a_small_cache(follow: Any, run: Any) -> None:
     l1 = ScriptedL1()
     for _ in range(40):
         l1.mine([l1.batcher_tx(bytes(60_000))])
@@ -92,7 +92,7 @@ def test_a_small_cache_costs_requests_and_nothing_else(follow: Any, run: Any) ->
             for number in range(1, 41):
                 ref = await followed.source.ref(L1Number(number))
                 assert (await followed.source.block(ref.hash)).transactions == l1.content(ref.hash).transactions
-            assert node.calls["eth_getBlockByHash"] < 120
+            assert node.calls["eth_getBlockByHash"] == 40
 
     run(body)
 
