@@ -54,9 +54,7 @@ async def _across(chain: ChainConfig, folder: Path) -> AsyncIterator[ExecutionEn
 
 
 @asynccontextmanager
-async def _opened(
-    kind: str, table: dict[str, Any], chain: ChainConfig, folder: Path
-) -> AsyncIterator[ExecutionEngine]:
+async def _opened(kind: str, table: dict[str, Any], chain: ChainConfig, folder: Path) -> AsyncIterator[ExecutionEngine]:
     found = discover().find(Role.ENGINE, kind)
     assert found is not None
     problems: list[str] = []

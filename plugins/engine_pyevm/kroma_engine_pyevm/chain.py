@@ -20,10 +20,10 @@ from kroma_core.codec.headers import Header
 from kroma_core.codec.keccak import keccak256
 from kroma_core.codec.payloads import payload_from_header
 from kroma_core.codec.rlp import decode_list, encode_bytes, encode_list
-from kroma_core.errors import ConfigError, CriticalError
+from kroma_core.errors import ConfigError, CriticalError, DecodeError
 from kroma_core.forks import Rules, Schedule, StateCommitment
 from kroma_core.l2 import ForkchoiceState, Payload
-from kroma_core.types import Hash32, L2Number
+from kroma_core.types import ZERO_ADDRESS, Hash32, L2Number
 from kroma_core.zktrie import trie as zk_trie
 from kroma_engine_pyevm.blocks import ExecutedBlock
 from kroma_engine_pyevm.migration import Progress
@@ -194,6 +194,20 @@ class ChainStore:
     def trie_of(self, rules: Rules) -> StateTrie:
         """The kind of trie that these rules name."""
         return self.zk if rules.state is StateCommitment.ZK_TRIE else self.merkle_patricia
+
+    def expect_states(self, schedule: Schedule) -> None:
+        """Raises `ConfigError` where the state of a head is in another kind of trie than the rules of its time name."""
+        heads = self.heads()
+        for block_hash in {heads.unsafe, heads.safe, heads.finalized}:
+            header = self._known_header(block_hash)
+            try:
+                self.state_after(header, schedule).account(ZERO_ADDRESS)
+            except DecodeError as error:
+                kind = schedule.at(header.timestamp).state.value
+                raise ConfigError(
+                    f"the engine's data has the state of block {header.number} in another kind of trie than {kind!r}, "
+                    f"which the chain's rules name: was the time of an upgrade changed? ({error})"
+                ) from error
 
     def state_after(self, header: Header, schedule: Schedule) -> WorldState:
         """The state that a stored block left."""

@@ -19,10 +19,10 @@ from kroma_core.api import Invalid, Valid
 from kroma_core.codec.deposits import DepositTransaction, decode_deposit
 from kroma_core.codec.headers import EMPTY_ROOT
 from kroma_core.codec.keccak import EMPTY_HASH
-from kroma_core.errors import CriticalError
-from kroma_core.forks import Rules
+from kroma_core.errors import ConfigError, CriticalError
+from kroma_core.forks import Rules, StateCommitment
 from kroma_core.state_proof import proven_account, proven_word
-from kroma_core.types import Address, Gas, Hash32, Wei
+from kroma_core.types import Address, Gas, Hash32, Timestamp, Wei
 from kroma_core.zktrie.hashing import key_of
 from kroma_core.zktrie.nodes import Leaf
 from kroma_core.zktrie.poseidon_parameters import MODULUS
@@ -144,6 +144,27 @@ def test_a_balance_that_the_zk_trie_cannot_hold_makes_the_block_invalid() -> Non
         assert await engine.execute(first.payload) == Valid()
 
     trio.run(main)
+
+
+@pytest.mark.parametrize(("height", "moved"), [(1, 0), (53, 10**9)], ids=["to-the-past", "to-the-future"])
+def test_data_whose_state_is_in_the_other_eras_trie_is_refused(height: int, moved: int) -> None:
+    """The time of the change was moved after blocks were executed."""
+    chain, blocks = chain_and_blocks(TRANSITION)
+    kept = MemoryStore()
+
+    async def main() -> None:
+        engine = PyEvmEngine(chain, kept)
+        for block in blocks[:height]:
+            await advance(engine, block)
+
+    trio.run(main)
+    schedule = chain.rollup.schedule
+    mpt = next(fork for fork in schedule.times if schedule.table[fork].rules.get("state") is StateCommitment.MPT)
+    genesis = chain.rollup.genesis.l2_time
+    changed = attrs.evolve(schedule, times={**schedule.times, mpt: Timestamp(genesis + moved)})
+    with pytest.raises(ConfigError, match="in another kind of trie"):
+        PyEvmEngine(attrs.evolve(chain, rollup=attrs.evolve(chain.rollup, schedule=changed)), kept)
+    PyEvmEngine(chain, kept)
 
 
 def test_selfdestruct_is_no_instruction_before_the_change() -> None:
