@@ -6,7 +6,7 @@ Where Go is installed, go-iden3-crypto (bench/opnode/poseidon), whose parameters
 chain of hashes in turns with ours. Both are CPU time. No package of Kroma's trie itself is to be had for Go or Python.
 
 The block of the trie's rows has 100 transfers between accounts of a trie in memory: 200 accounts change, three fee
-vaults, and eight slots of the L1 attributes contract. The blocks of the engine's rows are the same transfers, signed and
+vaults, and eight slots of the L1 attributes contract. The blocks of the engine's rows have as many signed transfers,
 executed by the embedded engine on a Kroma chain with ZK-trie state, from raw bytes to stored blocks.
 """
 
