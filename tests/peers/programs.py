@@ -102,7 +102,7 @@ class Running:
 @asynccontextmanager
 async def running(
     name: str,
-    command: Sequence[str | Path],
+    command: Sequence[object],
     folder: Path,
     *,
     ready: Callable[[], Awaitable[bool]] | None = None,
