@@ -22,8 +22,11 @@ from kroma_core.zktrie.nodes import Leaf
 from kroma_core.zktrie.trie import leaves
 from kroma_engine_pyevm.state_tries import MerklePatriciaState, StoredAccount, ZkState
 
-ACCOUNTS_AT_ONCE = 256
-_SLOTS_AT_ONCE = 2048
+ACCOUNTS_AT_ONCE = 128
+_SLOTS_AT_ONCE = 256
+"""Each preimage is hashed: as many as take some hundredths of a second."""
+_NODES_KEPT = 10_000
+"""New nodes that are held in memory before they are written: well within what the cache of nodes remembers."""
 _ADDRESS_SIZE = 20
 
 
@@ -66,6 +69,7 @@ async def migrate(
     zk_root: Hash32,
     store: MigrationStore,
     accounts_at_once: int = ACCOUNTS_AT_ONCE,
+    nodes_kept: int = _NODES_KEPT,
 ) -> Hash32:
     """The Merkle-Patricia root of the state at `zk_root`; at once if it was migrated before.
 
@@ -87,6 +91,9 @@ async def migrate(
                     int.from_bytes(_preimage(one), "big"): word_of(one.words) for one in _some(slots, _SLOTS_AT_ONCE)
                 }:
                     storage_root = merkle.storage_after(storage_root, words, written)
+                    if len(written) >= nodes_kept:
+                        store.save_migration(zk_root, progress, written)
+                        written = {}
                     await trio.lowlevel.checkpoint()
             address = _preimage(leaf)[:_ADDRESS_SIZE]
             accounts[address] = StoredAccount(account.nonce, account.balance, storage_root, account.code_hash)

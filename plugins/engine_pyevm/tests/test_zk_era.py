@@ -203,6 +203,20 @@ def test_a_migration_that_is_killed_anywhere_goes_on_and_ends_at_the_same_root()
         assert trio.run(migrate, store.zk, store.merkle_patricia, root, MortalStore(store, 0), 4) == expected
 
 
+def test_nodes_are_written_while_the_storage_of_an_account_is_read() -> None:
+    storage = {slot: slot + 1 for slot in range(600)}
+    kept, root = zk_state(storage, 2)
+    store = ChainStore(kept)
+    lives = MortalStore(store, 99)
+    found = trio.run(migrate, store.zk, store.merkle_patricia, root, lives, 4, 100)
+    assert found == migrated(storage, 2)
+    assert lives.lives == 99 - 2 * 3 - 2
+    fresh = ChainStore(kept).merkle_patricia
+    account = fresh.account(found, (1).to_bytes(20, "big"))
+    assert account is not None
+    assert [fresh.word(account.storage_root, slot) for slot in (0, 599, 600)] == [1, 600, 0]
+
+
 def test_a_leaf_that_does_not_say_what_its_key_was_made_of_stops_the_migration() -> None:
     for preimage in (b"", bytes(32)):
         kept, root = zk_state({}, 3)
