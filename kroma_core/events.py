@@ -41,13 +41,25 @@ class Subject(enum.StrEnum):
     BLOCK = "block"
 
 
+@attrs.frozen
+class BatchPlace:
+    """Where a batch was read: its channel, and its number in it, from 0."""
+
+    channel_id: bytes
+    index: int
+
+    def __str__(self) -> str:
+        return f"{self.channel_id.hex()}:{self.index}"
+
+
 @attrs.frozen(kw_only=True)
 class Verdict:
     """Derivation judged an input.
 
     `name` identifies the subject (a transaction hash, `channel/frame`, a batch's first timestamp); `reason` is a member
     of an enumeration beside the rule that judged; `rule` quotes the spec's page and section; `numbers` holds what was
-    compared, by name; `origin` is the L1 block that was being read.
+    compared, by name; `origin` is the L1 block that was being read; `place` is that of the batch that was judged, or
+    that the attributes are of.
     """
 
     subject: Subject
@@ -57,6 +69,42 @@ class Verdict:
     rule: str
     numbers: tuple[tuple[str, Number], ...] = ()
     origin: BlockId | None = None
+    place: BatchPlace | None = None
+
+
+@attrs.frozen(kw_only=True)
+class InboxRead:
+    """A transaction of the batcher was taken up. `inputs` is how many its data made: 0 where it carries none."""
+
+    transaction: bytes
+    index: int
+    type: int
+    blobs: int
+    inputs: int
+    origin: BlockId
+
+
+@attrs.frozen
+class FrameSeen:
+    """A frame as it stands in an input, whatever becomes of it. `size` in bytes of data."""
+
+    channel_id: bytes
+    number: int
+    size: int
+    is_last: bool
+
+
+@attrs.frozen(kw_only=True)
+class FramesRead:
+    """An input was taken apart into frames; verdicts on them follow before the next input is.
+
+    `input` is the hash of its transaction and its number there: `hash/0`.
+    """
+
+    input: str
+    size: int
+    frames: tuple[FrameSeen, ...]
+    origin: BlockId
 
 
 @attrs.frozen(kw_only=True)
@@ -82,7 +130,7 @@ class L1Traversed:
 
 @attrs.frozen(kw_only=True)
 class BlockDerived:
-    """An L2 block became (locally) safe. `batch` is singular, span, empty or deposits-only."""
+    """An L2 block became (locally) safe. `batch` is singular, span, empty or deposits-only; `place` says which one."""
 
     block: L2Ref
     derived_from: BlockId
@@ -90,6 +138,7 @@ class BlockDerived:
     transactions: int
     gas_used: int
     consolidated: bool
+    place: BatchPlace | None = None
 
 
 @attrs.frozen(kw_only=True)
@@ -223,6 +272,8 @@ class PartDetached:
 
 Event: TypeAlias = (
     Verdict
+    | InboxRead
+    | FramesRead
     | ChannelRead
     | L1Traversed
     | BlockDerived

@@ -13,7 +13,9 @@ from kroma_core.events import (
     BlockDerived,
     ChannelRead,
     Event,
+    FramesRead,
     HeadsMoved,
+    InboxRead,
     L1HeadsChanged,
     L1Reorganised,
     L1Traversed,
@@ -48,6 +50,12 @@ def sentence(event: Event) -> str:
         case Verdict():
             where = f" in L1 block {event.origin.number}" if event.origin is not None else ""
             return f"{event.subject} {event.name}{where}: {event.outcome}, {explain(event)}"
+        case InboxRead():
+            carried = f"{event.blobs} blobs, {event.inputs} inputs" if event.blobs else f"{event.inputs} inputs"
+            return f"batcher transaction 0x{event.transaction.hex()} in L1 block {event.origin.number}: {carried}"
+        case FramesRead():
+            frames = ", ".join(f"{frame.channel_id.hex()}/{frame.number}" for frame in event.frames)
+            return f"input {event.input} in L1 block {event.origin.number}: {event.size} bytes, frames {frames}"
         case ChannelRead():
             return (
                 f"channel {event.channel_id.hex()}: {event.frames} frames, {event.compression}, "

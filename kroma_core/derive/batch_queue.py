@@ -13,21 +13,22 @@ import attrs
 
 from kroma_core.chain.config import ChainConfig
 from kroma_core.derive.batch_rules import BatchVerdict, check_singular, check_span
-from kroma_core.derive.batches import Batch, SpanBatch
+from kroma_core.derive.batches import Batch, SingularBatch, SpanBatch
 from kroma_core.derive.epoch_window import EpochWindow, NextBatch, Pull, Waiting, WindowReason
 from kroma_core.derive.steps import BatchKind
 from kroma_core.errors import CriticalError
-from kroma_core.events import Outcome
+from kroma_core.events import BatchPlace, Outcome
 from kroma_core.l2 import Payload
 from kroma_core.types import Hash32, L1Ref, L2Number, L2Ref
 
 
 @attrs.define
 class _Queued:
-    """A batch that waits, the L1 block that carried it, and the last verdict with what it rests on."""
+    """A batch that waits, its L1 block and its place there, and the last verdict with what that rests on."""
 
     batch: Batch
     inclusion: L1Ref
+    place: BatchPlace | None
     verdict: BatchVerdict | None = None
     basis: tuple[Hash32, Hash32, Hash32] | None = None
 
@@ -50,7 +51,7 @@ class BatchQueue:
         window = self.window
         following = window.next_of_span(parent)
         if following is not None:
-            return NextBatch(batch=following, kind=BatchKind.SPAN, concludes=window.span_is_done)
+            return _of_span(window, following)
 
         window.update(origin, parent)
         behind = window.is_behind(origin, parent)
@@ -66,18 +67,18 @@ class BatchQueue:
 
         window.expect_continuity(parent)
         chosen = yield from self._choose(parent)
-        if isinstance(chosen, SpanBatch):
-            problem = window.take_apart(chosen, parent)
+        if isinstance(chosen, Waiting):
+            return idle
+        if chosen is None:
+            forced = window.forced_batch(parent, out_of_data=out_of_data)
+            return idle if forced is None else NextBatch(batch=forced, kind=BatchKind.EMPTY, concludes=True)
+        if isinstance(chosen.batch, SpanBatch):
+            problem = window.take_apart(chosen.batch, parent, chosen.place)
             first = window.next_of_span(parent)
             if problem is not None or first is None:
                 raise CriticalError(f"accepted span batch on L2 block {parent.id} cannot be taken apart: {problem}")
-            return NextBatch(batch=first, kind=BatchKind.SPAN, concludes=window.span_is_done)
-        if isinstance(chosen, Waiting):
-            return idle
-        if chosen is not None:
-            return NextBatch(batch=chosen, kind=BatchKind.SINGULAR, concludes=True)
-        forced = window.forced_batch(parent, out_of_data=out_of_data)
-        return idle if forced is None else NextBatch(batch=forced, kind=BatchKind.EMPTY, concludes=True)
+            return _of_span(window, first)
+        return NextBatch(batch=chosen.batch, kind=BatchKind.SINGULAR, concludes=True, place=chosen.place)
 
     def flush(self) -> None:
         """Drop what is left of the span batch that is being used."""
@@ -87,26 +88,26 @@ class BatchQueue:
         """Give up what is queued and hand on the window: order becomes strict."""
         self.window.flush_span(WindowReason.STRICT_ORDER)
         for queued in self._queue:
-            self.window.report_given_up(queued.batch)
+            self.window.report_given_up(queued.batch, queued.place)
         self._queue.clear()
         return self.window
 
     def _add(self, batch: Batch, parent: L2Ref) -> Generator[L2Number, Payload | None, None]:
-        queued = _Queued(batch, self.window.origin)
+        queued = _Queued(batch, self.window.origin, self.window.place)
         if (yield from self._judge(queued, parent)).outcome is not Outcome.DROPPED:
             self._queue.append(queued)
 
-    def _choose(self, parent: L2Ref) -> Generator[L2Number, Payload | None, Batch | Waiting | None]:
+    def _choose(self, parent: L2Ref) -> Generator[L2Number, Payload | None, _Queued | Waiting | None]:
         """The first batch that is accepted; `Waiting` when one before it is undecided; None when there is none."""
         remaining: list[_Queued] = []
-        chosen: Batch | Waiting | None = None
+        chosen: _Queued | Waiting | None = None
         for place, queued in enumerate(self._queue):
             verdict = yield from self._judge(queued, parent)
             if verdict.outcome is Outcome.FUTURE:
                 remaining.append(queued)
             elif verdict.outcome is Outcome.ACCEPTED:
                 remaining += self._queue[place + 1 :]
-                chosen = queued.batch
+                chosen = queued
                 break
             elif verdict.outcome is Outcome.UNDECIDED:
                 remaining += self._queue[place:]
@@ -128,5 +129,10 @@ class BatchQueue:
             verdict = check_singular(self._config, blocks, parent, queued.batch, queued.inclusion)
         queued.verdict, queued.basis = verdict, basis
         if before is None or (before.outcome, before.reason) != (verdict.outcome, verdict.reason):
-            self.window.report(queued.batch, verdict)
+            self.window.report(queued.batch, verdict, queued.place)
         return verdict
+
+
+def _of_span(window: EpochWindow, batch: SingularBatch) -> NextBatch:
+    """A block of the span batch that is being used, which makes blocks safe with its last one."""
+    return NextBatch(batch=batch, kind=BatchKind.SPAN, concludes=window.span_is_done, place=window.span_place)

@@ -37,7 +37,7 @@ from kroma_core.derive.frame_queue import FRAME_QUEUE_RULE, in_strict_order
 from kroma_core.derive.frames import FRAMES_RULE, Frame, decode_frames
 from kroma_core.derive.malformed import Malformed
 from kroma_core.derive.span_batch import SPAN_RULE, SpanTerms, UnusableBatch, UnusableReason
-from kroma_core.events import ChannelRead, Number, Outcome, Subject, Verdict
+from kroma_core.events import BatchPlace, ChannelRead, FrameSeen, FramesRead, Number, Outcome, Subject, Verdict
 from kroma_core.forks import Rules
 from kroma_core.types import L1Ref
 
@@ -45,12 +45,17 @@ from kroma_core.types import L1Ref
 class BatchSource:
     """Turns batcher data of successive L1 blocks into batches, and reports what became of the rest.
 
-    `report` receives a `Verdict` for everything that is dropped, and a `ChannelRead` for every channel that was read.
+    `report` receives a `FramesRead` for every input that has frames, a `Verdict` for everything that is dropped, and a
+    `ChannelRead` for every channel that was read.
     Starting anew (a reset) is a new object at an L1 block early enough for every channel that may still count.
     """
 
     def __init__(
-        self, config: RollupConfig, origin: L1Ref, rules: Rules, report: Callable[[Verdict | ChannelRead], None]
+        self,
+        config: RollupConfig,
+        origin: L1Ref,
+        rules: Rules,
+        report: Callable[[Verdict | ChannelRead | FramesRead], None],
     ) -> None:
         self._terms = SpanTerms.of(config)
         self._channel_timeout = config.channel_timeout
@@ -58,6 +63,7 @@ class BatchSource:
         self._origin = origin
         self._rules = rules
         self._inputs = 0
+        self._place: BatchPlace | None = None
         self._frames: deque[Frame] = deque()
         self._reader: ChannelReader | None = None
         self._channels: ChannelBank | ChannelAssembler
@@ -70,6 +76,11 @@ class BatchSource:
     def origin(self) -> L1Ref:
         """The L1 block whose inputs are being read."""
         return self._origin
+
+    @property
+    def place(self) -> BatchPlace | None:
+        """Where the batch was read that `next_batch` returned last."""
+        return self._place
 
     def advance(self, origin: L1Ref, rules: Rules, *, reorders: bool | None = None) -> None:
         """Go on to the next L1 block, after `next_batch` found nothing more in this one.
@@ -95,7 +106,10 @@ class BatchSource:
         frames = decode_frames(data)
         if isinstance(frames, Malformed):
             self._drop(Subject.DATA, name, frames.reason, FRAMES_RULE, offset=frames.offset, size=len(data))
-        elif not self._rules.strict_order:
+            return
+        seen = tuple([FrameSeen(each.channel_id, each.number, len(each.data), each.is_last) for each in frames])
+        self._report(FramesRead(input=name, size=len(data), frames=seen, origin=self._origin.id))
+        if not self._rules.strict_order:
             self._frames += frames
         else:
             kept, dropped = in_strict_order(frames)
@@ -146,14 +160,15 @@ class BatchSource:
             self._drop(Subject.CHANNEL, name, batch.reason, CHANNEL_RULE, batches=reader.batches, offset=batch.offset)
             self._finish(reader)
             return None
-        name = f"{reader.channel.id.hex()}:{reader.batches - 1}"
+        self._place = place = BatchPlace(reader.channel.id, reader.batches - 1)
         if isinstance(batch, UnusableBatch):
             bad = batch.transaction
             numbers: dict[str, Number] = {} if bad is None else {"transaction": bad.index, "problem": bad.problem}
-            self._drop(Subject.SPAN_BATCH, name, batch.reason, SPAN_RULE, **numbers)
+            self._drop(Subject.SPAN_BATCH, str(place), batch.reason, SPAN_RULE, place, **numbers)
             return None
         if isinstance(batch, SpanBatch) and not self._rules.span_batches:
-            self._drop(Subject.SPAN_BATCH, name, UnusableReason.TOO_EARLY, SPAN_RULE, time=self._origin.timestamp)
+            reason = UnusableReason.TOO_EARLY
+            self._drop(Subject.SPAN_BATCH, str(place), reason, SPAN_RULE, place, time=self._origin.timestamp)
             return None
         return batch
 
@@ -173,7 +188,15 @@ class BatchSource:
             )
         )
 
-    def _drop(self, subject: Subject, name: str, reason: enum.StrEnum, rule: str, **numbers: Number) -> None:
+    def _drop(
+        self,
+        subject: Subject,
+        name: str,
+        reason: enum.StrEnum,
+        rule: str,
+        place: BatchPlace | None = None,
+        **numbers: Number,
+    ) -> None:
         self._report(
             Verdict(
                 subject=subject,
@@ -183,5 +206,6 @@ class BatchSource:
                 rule=rule,
                 numbers=tuple(numbers.items()),
                 origin=self._origin.id,
+                place=place,
             )
         )

@@ -15,7 +15,7 @@ from kroma_core.derive.batches import SingularBatch, SpanBatch
 from kroma_core.derive.epoch_window import EpochWindow, NextBatch, Pull, Waiting
 from kroma_core.derive.steps import BatchKind
 from kroma_core.errors import CriticalError
-from kroma_core.events import Outcome
+from kroma_core.events import BatchPlace, Outcome
 from kroma_core.l2 import Payload
 from kroma_core.types import L1Ref, L2Number, L2Ref
 
@@ -48,11 +48,11 @@ class BatchStage:
             return NextBatch(batch=forced, kind=BatchKind.EMPTY, concludes=True)
         if isinstance(candidate, Waiting):
             return candidate
-        batch, kind = candidate
+        batch, kind, place = candidate
         verdict = check_singular(self._config, window.blocks, parent, batch, window.origin)
-        window.report(batch, verdict)
+        window.report(batch, verdict, place)
         if verdict.outcome is Outcome.ACCEPTED:
-            return NextBatch(batch=batch, kind=kind, concludes=True)
+            return NextBatch(batch=batch, kind=kind, concludes=True, place=place)
         if verdict.outcome is Outcome.DROPPED:
             self.flush()
         return Waiting.MORE
@@ -64,27 +64,27 @@ class BatchStage:
 
     def _candidate(
         self, parent: L2Ref
-    ) -> Generator[L2Number, Payload | None, tuple[SingularBatch, BatchKind] | Waiting]:
+    ) -> Generator[L2Number, Payload | None, tuple[SingularBatch, BatchKind, BatchPlace | None] | Waiting]:
         """The next batch to judge: of the span batch that was taken apart, or from the channels."""
         window = self.window
         following = window.next_of_span(parent)
         if following is not None:
-            return following, BatchKind.SPAN
+            return following, BatchKind.SPAN, window.span_place
         pulled = self._pull()
         if isinstance(pulled, Waiting):
             return pulled
         if not isinstance(pulled, SpanBatch):
-            return pulled, BatchKind.SINGULAR
+            return pulled, BatchKind.SINGULAR, window.place
 
         verdict = yield from check_span_in_strict_order(self._config, window.blocks, parent, pulled, window.origin)
         if verdict.outcome is Outcome.ACCEPTED:
-            problem = window.take_apart(pulled, parent)
+            problem = window.take_apart(pulled, parent, window.place)
             if problem is not None:
                 verdict = BatchVerdict(Outcome.DROPPED, problem)
-        window.report(pulled, verdict)
+        window.report(pulled, verdict, window.place)
         if verdict.outcome is Outcome.DROPPED:
             self.flush()
         if verdict.outcome is not Outcome.ACCEPTED:
             return Waiting.MORE
         first = window.next_of_span(parent)
-        return Waiting.MORE if first is None else (first, BatchKind.SPAN)
+        return Waiting.MORE if first is None else (first, BatchKind.SPAN, window.span_place)

@@ -21,7 +21,7 @@ from kroma_core.derive.batch_rules import RULE, BatchReason, BatchVerdict
 from kroma_core.derive.batches import Batch, SingularBatch, SpanBatch, SpanBlock
 from kroma_core.derive.steps import BatchKind
 from kroma_core.errors import ResetError
-from kroma_core.events import Number, Outcome, Subject, Verdict
+from kroma_core.events import BatchPlace, Number, Outcome, Subject, Verdict
 from kroma_core.types import Hash32, L1Ref, L2Ref, Timestamp
 
 
@@ -36,11 +36,15 @@ class Waiting(enum.Enum):
 
 @attrs.frozen(kw_only=True)
 class NextBatch:
-    """A batch that the next L2 block is made of. `concludes`: with it the safe head moves up to this block."""
+    """A batch that the next L2 block is made of, and where it was read; a forced one was nowhere.
+
+    `concludes`: with it the safe head moves up to this block.
+    """
 
     batch: SingularBatch
     kind: BatchKind
     concludes: bool
+    place: BatchPlace | None = None
 
 
 Pull: TypeAlias = Callable[[], Batch | Waiting]
@@ -67,8 +71,16 @@ class EpochWindow:
         self._report = report
         self._span: deque[tuple[SpanBlock, Hash32]] = deque()
         """Blocks of a span batch that are still to come, each with the hash of its epoch."""
+        self._span_place: BatchPlace | None = None
+        self.place: BatchPlace | None = None
+        """Where the batch was read that was pulled last."""
         self.origin = origin
         self.blocks: list[L1Ref] = [origin]
+
+    @property
+    def span_place(self) -> BatchPlace | None:
+        """Where the span batch was read that is being used."""
+        return self._span_place
 
     def is_behind(self, origin: L1Ref, parent: L2Ref) -> bool:
         """Whether L1 has not been read up to the parent's epoch: no batch there can be new."""
@@ -133,7 +145,7 @@ class EpochWindow:
             transactions=(),
         )
 
-    def take_apart(self, span: SpanBatch, parent: L2Ref) -> BatchReason | None:
+    def take_apart(self, span: SpanBatch, parent: L2Ref, place: BatchPlace | None) -> BatchReason | None:
         """Queue the blocks of a span batch after `parent`; the reason why it is impossible, if it is."""
         blocks: deque[tuple[SpanBlock, Hash32]] = deque()
         first_known = self.blocks[0].number
@@ -148,7 +160,7 @@ class EpochWindow:
                 return BatchReason.EPOCH_UNKNOWN
             found = index
             blocks.append((block, self.blocks[index].hash))
-        self._span = blocks
+        self._span, self._span_place = blocks, place
         return None
 
     def next_of_span(self, parent: L2Ref) -> SingularBatch | None:
@@ -187,17 +199,18 @@ class EpochWindow:
                 rule='delta/span-batches.md, "Batch Queue"',
                 numbers=(("blocks", len(self._span)), ("first", first.timestamp)),
                 origin=self.origin.id,
+                place=self._span_place,
             )
         )
         self._span.clear()
 
-    def report(self, batch: Batch, verdict: BatchVerdict) -> None:
-        """Tell the observers what became of a batch."""
-        self._tell(batch, verdict.outcome, verdict.reason, RULE[verdict.reason], verdict.numbers)
+    def report(self, batch: Batch, verdict: BatchVerdict, place: BatchPlace | None) -> None:
+        """Tell the observers what became of a batch, and where it was read."""
+        self._tell(batch, verdict.outcome, verdict.reason, RULE[verdict.reason], place, verdict.numbers)
 
-    def report_given_up(self, batch: Batch) -> None:
+    def report_given_up(self, batch: Batch, place: BatchPlace | None) -> None:
         """Tell the observers of a batch that waited when order became strict."""
-        self._tell(batch, Outcome.DROPPED, WindowReason.STRICT_ORDER, 'holocene/derivation.md, "Activation"')
+        self._tell(batch, Outcome.DROPPED, WindowReason.STRICT_ORDER, 'holocene/derivation.md, "Activation"', place)
 
     def _tell(
         self,
@@ -205,6 +218,7 @@ class EpochWindow:
         outcome: Outcome,
         reason: enum.StrEnum,
         rule: str,
+        place: BatchPlace | None,
         numbers: tuple[tuple[str, Number], ...] = (),
     ) -> None:
         span = isinstance(batch, SpanBatch)
@@ -218,5 +232,6 @@ class EpochWindow:
                 rule=rule,
                 numbers=numbers,
                 origin=self.origin.id,
+                place=place,
             )
         )

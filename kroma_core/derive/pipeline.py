@@ -12,7 +12,7 @@ construction of a new machine.
             case NeedL2Block(): ...     machine.feed_l2(payload)
             case Derived(): ...         machine.confirm(payload), or machine.reject(reason)
             case MustReset(): ...       a new machine, from a block that holds
-            case observation: ...       a Verdict, ChannelRead or L1Traversed; goes on by itself
+            case observation: ...       to be told to observers; goes on by itself
 
 Spec: derivation.md, "L2 Chain Derivation Pipeline"; holocene/derivation.md, "Engine Queue".
 """
@@ -50,11 +50,12 @@ from kroma_core.derive.steps import (
     NeedData,
     NeedL1,
     NeedL2Block,
+    Observation,
     Step,
 )
 from kroma_core.derive.system_config import apply_config_updates
 from kroma_core.errors import CriticalError, DecodeError, KromaError, ResetError
-from kroma_core.events import ChannelRead, L1Traversed, Outcome, Subject, Verdict
+from kroma_core.events import InboxRead, L1Traversed, Outcome, Subject, Verdict
 from kroma_core.l1 import L1Block
 from kroma_core.l2 import Payload
 from kroma_core.types import L1Number, L1Ref, L2Number, L2Ref
@@ -133,7 +134,7 @@ class Derivation:
         self._l1: dict[int, L1Origin] = {}
         self._origin: L1Ref | None = None
         self._inputs: deque[tuple[str, bytes]] = deque()
-        self._events: deque[Verdict | ChannelRead | L1Traversed] = deque()
+        self._events: deque[Observation] = deque()
         self._replacement: Derived | None = None
         self._answer: _Answer | None = None
         self._failure: KromaError | None = None
@@ -233,6 +234,7 @@ class Derivation:
                 rule=_RULE[outcome],
                 numbers=(("number", derived.parent.number + 1), ("engine", reason)),
                 origin=derived.derived_from.id,
+                place=derived.place,
             )
         )
         self._resume(_Judged())
@@ -261,6 +263,7 @@ class Derivation:
                     return Waiting.EXHAUSTED
                 name, data = self._inputs.popleft()
                 source.feed(data, name)
+            window.place = source.place
             return batch
 
         stage: BatchQueue | BatchStage
@@ -316,6 +319,16 @@ class Derivation:
         data = yield NeedData(block=ref, transactions=transactions, rules=rules)
         assert isinstance(data, _DataAnswer)
         for transaction, inputs in zip(transactions, data.inputs, strict=True):
+            self._events.append(
+                InboxRead(
+                    transaction=transaction.hash,
+                    index=transaction.index,
+                    type=transaction.type,
+                    blobs=len(transaction.blob_hashes),
+                    inputs=len(inputs),
+                    origin=ref.id,
+                )
+            )
             for index, each in enumerate(inputs):
                 self._inputs.append((f"{transaction.hash.hex()}/{index}", each))
 
@@ -345,6 +358,7 @@ class Derivation:
             derived_from=origin,
             kind=found.kind,
             concludes=found.concludes,
+            place=found.place,
         )
         while step is not None:
             yield step

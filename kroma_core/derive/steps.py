@@ -12,7 +12,7 @@ from typing import TypeAlias
 
 import attrs
 
-from kroma_core.events import ChannelRead, L1Traversed, Verdict
+from kroma_core.events import BatchPlace, ChannelRead, FramesRead, InboxRead, L1Traversed, Verdict
 from kroma_core.forks import Rules
 from kroma_core.l1 import InboxTransaction
 from kroma_core.l2 import PayloadAttributes
@@ -59,13 +59,17 @@ class NeedL2Block:
 
 @attrs.frozen(kw_only=True)
 class Derived:
-    """Attributes of the next block. `concludes` is False inside a span batch that becomes safe as a whole later."""
+    """Attributes of the next block. `concludes` is False inside a span batch that becomes safe as a whole later.
+
+    `place` is where the batch was read; None where none was.
+    """
 
     attributes: PayloadAttributes
     parent: L2Ref
     derived_from: L1Ref
     kind: BatchKind
     concludes: bool
+    place: BatchPlace | None = None
 
 
 @attrs.frozen(kw_only=True)
@@ -76,4 +80,5 @@ class MustReset:
 
 
 Step: TypeAlias = NeedL1 | NeedData | NeedL2Block | Derived | MustReset
-DerivationEvent: TypeAlias = Step | Verdict | ChannelRead | L1Traversed
+Observation: TypeAlias = Verdict | InboxRead | FramesRead | ChannelRead | L1Traversed
+DerivationEvent: TypeAlias = Step | Observation

@@ -173,6 +173,7 @@ class Deriver:
                 transactions=len(result.payload.transactions),
                 gas_used=result.payload.gas_used,
                 consolidated=result.consolidated,
+                place=derived.place,
             )
         )
         if derived.concludes:

@@ -14,7 +14,10 @@ from kroma_core.events import (
     BlockDerived,
     ChannelRead,
     Event,
+    FrameSeen,
+    FramesRead,
     HeadsMoved,
+    InboxRead,
     L1Traversed,
     Outcome,
     PartDetached,
@@ -60,6 +63,8 @@ EVERY: list[Event] = [
     PipelineReset(reason="start", safe=ID, l1_start=ID),
     Retrying(part="l1", what="find", error="timeout", attempt=2, delay=0.5),
     PartDetached(part="metrics", error="ValueError: x"),
+    InboxRead(transaction=bytes(32), index=1, type=3, blobs=2, inputs=2, origin=ID),
+    FramesRead(input="ab/0", size=30, frames=(FrameSeen(b"\x01" * 16, 0, 6, True),), origin=ID),
 ]
 
 
@@ -79,14 +84,14 @@ def test_a_verdict_as_json_has_flat_values() -> None:
     assert event_fields(VERDICT) == {
         "subject": "frame", "name": "ab/1", "outcome": "dropped", "reason": "too late",
         "rule": 'derivation.md, "Channel Bank"', "numbers": {"opened": 3, "id": "0x01"},
-        "origin": {"number": 7, "hash": "0x" + "11" * 32},
+        "origin": {"number": 7, "hash": "0x" + "11" * 32}, "place": None,
     }  # fmt: skip
 
 
 def test_names_are_snake_case() -> None:
     assert [event_name(event) for event in EVERY] == [
         "verdict", "channel_read", "l1_traversed", "block_derived", "heads_moved", "pipeline_reset", "retrying",
-        "part_detached",
+        "part_detached", "inbox_read", "frames_read",
     ]  # fmt: skip
 
 
@@ -107,7 +112,7 @@ def test_the_level_decides_what_is_logged() -> None:
     assert lines(traversed, LogLevel.INFO) == []
     assert len(lines(traversed, LogLevel.DEBUG)) == 1
     assert lines(VERDICT, LogLevel.WARNING) == []
-    assert len(lines(EVERY[-1], LogLevel.ERROR)) == 1
+    assert len(lines(EVERY[7], LogLevel.ERROR)) == 1
 
 
 def test_events_that_come_in_thousands_do_not_fill_the_log() -> None:

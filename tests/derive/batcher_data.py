@@ -14,7 +14,7 @@ from kroma_core.derive.batch_source import BatchSource
 from kroma_core.derive.batches import Batch, SingularBatch
 from kroma_core.derive.frames import Frame
 from kroma_core.derive.span_batch import SpanTerms
-from kroma_core.events import ChannelRead, Verdict
+from kroma_core.events import ChannelRead, FramesRead, Verdict
 from kroma_core.forks import Rules
 from kroma_core.types import L1Number, L1Ref, Timestamp
 from tests.vectors.client_json import chain_config
@@ -71,7 +71,7 @@ class Reader:
 
     def __init__(self, rules: Rules, first: int = 1) -> None:
         self.batches: list[tuple[int, Batch]] = []
-        self.reports: list[Verdict | ChannelRead] = []
+        self.reports: list[Verdict | ChannelRead | FramesRead] = []
         self.source = BatchSource(rollup(), origin(first), rules, self.reports.append)
         self.rules = rules
 

@@ -15,7 +15,7 @@ from kroma_core.derive.decompress import Compression
 from kroma_core.derive.frames import Frame, FrameProblem, encode_frames
 from kroma_core.derive.span_batch import UnusableReason
 from kroma_core.derive.span_encoder import encode_span_batch, span_of
-from kroma_core.events import ChannelRead, Outcome, Subject, Verdict
+from kroma_core.events import ChannelRead, FramesRead, Outcome, Subject, Verdict
 from tests.derive.batcher_data import (
     ALICE_CHANNEL,
     BEDROCK,
@@ -95,8 +95,7 @@ def test_a_channel_that_was_read_is_reported_with_its_sizes() -> None:
     reader.inputs(encode_frames(frames[:1]))
     reader.advance(2)
     reader.inputs(encode_frames(frames[1:]))
-    (report,) = reader.reports
-    assert isinstance(report, ChannelRead)
+    (report,) = [each for each in reader.reports if isinstance(each, ChannelRead)]
     assert report == ChannelRead(
         channel_id=ALICE_CHANNEL,
         frames=len(frames),
@@ -107,6 +106,17 @@ def test_a_channel_that_was_read_is_reported_with_its_sizes() -> None:
         opened=1,
         origin=report.origin,
     )
+
+
+def test_an_input_is_reported_with_its_frames_before_anything_is_said_of_them() -> None:
+    frames = channel(1, 2, max_data=20)
+    reader = Reader(DELTA)
+    reader.inputs(encode_frames(frames[:2]))
+    report = reader.reports[0]
+    assert isinstance(report, FramesRead)
+    assert [(each.channel_id, each.number, each.size, each.is_last) for each in report.frames] == [
+        (frame.channel_id, frame.number, len(frame.data), frame.is_last) for frame in frames[:2]
+    ]
 
 
 def test_data_without_frames_is_reported_by_its_name() -> None:

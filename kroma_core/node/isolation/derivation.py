@@ -14,9 +14,9 @@ import trio
 from kroma_core.chain.config import ChainConfig
 from kroma_core.derive.l2_blocks import l2_ref
 from kroma_core.derive.pipeline import Derivation
-from kroma_core.derive.steps import DerivationEvent
+from kroma_core.derive.steps import DerivationEvent, Derived, MustReset, NeedData, NeedL1, NeedL2Block
 from kroma_core.errors import KromaError, ResetError, TemporaryError
-from kroma_core.events import ChannelRead, Event, L1Traversed, Verdict
+from kroma_core.events import Event
 from kroma_core.l1 import L1Block, L1Receipts
 from kroma_core.l2 import Payload
 from kroma_core.node.isolation.hosts import DerivationHost
@@ -49,7 +49,7 @@ class LocalMachine:
         if self._told:
             await trio.lowlevel.checkpoint()
         event = self._machine.next_event()
-        self._told = isinstance(event, Verdict | ChannelRead | L1Traversed)
+        self._told = not isinstance(event, NeedL1 | NeedData | NeedL2Block | Derived | MustReset)
         return event
 
     def feed_l1(self, block: L1Block, receipts: L1Receipts) -> None:
