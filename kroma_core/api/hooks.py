@@ -16,10 +16,21 @@ from kroma_core.api.l1 import L1Source
 from kroma_core.api.observer import Observer
 from kroma_core.api.offers import Offer
 from kroma_core.api.proof import ProofSystem
+from kroma_core.api.roles import Role
 from kroma_core.api.transport import Transport
 
 PROJECT = "kroma"
 ENTRY_POINT_GROUP = "kroma.plugins"
+
+HOOK_OF_ROLE: dict[Role, str] = {
+    Role.L1: "provide_l1_sources",
+    Role.BLOBS: "provide_blob_sources",
+    Role.DATA: "provide_data_sources",
+    Role.ENGINE: "provide_engines",
+    Role.P2P: "provide_transports",
+    Role.PROOF: "provide_proof_systems",
+    Role.OBSERVE: "provide_observers",
+}
 
 hookspec = pluggy.HookspecMarker(PROJECT)
 hookimpl = pluggy.HookimplMarker(PROJECT)

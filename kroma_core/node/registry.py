@@ -16,20 +16,10 @@ import attrs
 import pluggy
 
 from kroma_core.api import hooks
-from kroma_core.api.hooks import ENTRY_POINT_GROUP, PROJECT
+from kroma_core.api.hooks import ENTRY_POINT_GROUP, HOOK_OF_ROLE, PROJECT
 from kroma_core.api.offers import AnyOffer, Offer
 from kroma_core.api.roles import API_VERSION, Role
 from kroma_core.errors import KromaError
-
-HOOK_OF_ROLE: dict[Role, str] = {
-    Role.L1: "provide_l1_sources",
-    Role.BLOBS: "provide_blob_sources",
-    Role.DATA: "provide_data_sources",
-    Role.ENGINE: "provide_engines",
-    Role.P2P: "provide_transports",
-    Role.PROOF: "provide_proof_systems",
-    Role.OBSERVE: "provide_observers",
-}
 
 _KIND = re.compile(r"[a-z][a-z0-9_-]*")
 

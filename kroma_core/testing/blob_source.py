@@ -18,9 +18,11 @@ import trio
 
 from kroma_core.api import BlobSource, Missing
 from kroma_core.codec.kzg import BLOB_SIZE
-from kroma_core.codec.transactions import decode_transaction
 from kroma_core.errors import CriticalError, TemporaryError
+from kroma_core.testing.blob_source_faults import BlobSourceFaults, hashes_of, sample_l1
+from kroma_core.testing.levels import Level, level
 from kroma_core.testing.scripted_l1 import ScriptedL1
+from kroma_core.testing.shape import shape_problems
 from kroma_core.types import Hash32
 
 ABSENT: Hash32 = b"\1" + b"\x5a" * 31
@@ -35,20 +37,7 @@ class BlobDamage:
     data: bytes = attrs.field(repr=False)
 
 
-def sample_blob(content: bytes) -> bytes:
-    """A blob that begins with `content`, which must be short enough for two field elements."""
-    return (b"\0" + content[:31].ljust(31, b"\0") + b"\0" + content[31:62]).ljust(BLOB_SIZE, b"\0")
-
-
-def sample_l1() -> ScriptedL1:
-    """An L1 whose last block has two blob transactions of three and one blobs, two of them equal."""
-    l1 = ScriptedL1(fork="cancun")
-    blobs = [sample_blob(text) for text in (b"one", b"two", b"three", b"one")]
-    l1.mine([l1.blob_tx(blobs[:3]), l1.blob_tx(blobs[3:])])
-    return l1
-
-
-class BlobSourceSuite(ABC):
+class BlobSourceSuite(BlobSourceFaults, ABC):
     """Inherit, define `open_source`, and name the class `Test...`."""
 
     reads_from_outside = True
@@ -59,6 +48,9 @@ class BlobSourceSuite(ABC):
         self, l1: ScriptedL1, folder: Path, damage: BlobDamage | None = None
     ) -> AbstractAsyncContextManager[BlobSource]:
         """A source that has the blobs of `l1`. With `damage`, the place it reads from holds other bytes for one."""
+
+    def open_plainly(self, l1: ScriptedL1, folder: Path) -> AbstractAsyncContextManager[BlobSource]:
+        return self.open_source(l1, folder)
 
     def run(
         self,
@@ -73,6 +65,13 @@ class BlobSourceSuite(ABC):
                     await body(source, hashes_of(l1))
 
         trio.run(main)
+
+    @level(Level.DECLARED)
+    def test_the_source_has_the_methods_of_its_protocol(self, tmp_path: Path) -> None:
+        async def body(source: BlobSource, hashes: list[Hash32]) -> None:
+            assert shape_problems(source, BlobSource) == []
+
+        self.run(body, sample_l1(), tmp_path)
 
     def test_blobs_come_whole_and_in_the_order_asked_for(self, tmp_path: Path) -> None:
         l1 = sample_l1()
@@ -126,8 +125,3 @@ class BlobSourceSuite(ABC):
             assert await source.blobs(l1.tip.ref, hashes[:1]) == (l1.blob_content(hashes[0]),)
 
         self.run(body, l1, tmp_path, BlobDamage(versioned_hash=bad, data=bytes(data)))
-
-
-def hashes_of(l1: ScriptedL1) -> list[Hash32]:
-    """Versioned hashes of the last block's blobs, in order."""
-    return [one for raw in l1.tip.transactions for one in decode_transaction(raw).blob_hashes]

@@ -11,99 +11,42 @@ at the same payloads.
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import attrs
 import pytest
-import trio
 
-from kroma_core.api import Applied, Building, ExecutionEngine, Gone, Inconsistent, Invalid, Sealed, Syncing, Valid
-from kroma_core.chain.config import ChainConfig
-from kroma_core.chain.load import chain_from_json
+from kroma_core.api import Applied, Building, ExecutionEngine, Gone, Inconsistent, Invalid, Syncing, Valid
 from kroma_core.codec.payloads import block_hash_of
 from kroma_core.errors import NotFound
-from kroma_core.l2 import ForkchoiceState, L2Label, Payload, PayloadAttributes
-from kroma_core.recording import ExpectedBlock, open_recording
+from kroma_core.l2 import L2Label, Payload, PayloadAttributes
+from kroma_core.testing.engine_faults import EngineFaults
+from kroma_core.testing.engine_world import ABSENT, BLOCKS, World
+from kroma_core.testing.levels import Level, level
+from kroma_core.testing.shape import shape_problems
 from kroma_core.testing.wallet import Wallet
-from kroma_core.types import Hash32, L2Number
+from kroma_core.types import L2Number
 
-BLOCKS = 5
-ABSENT: Hash32 = b"\x5a" * 32
 COMPUTED = ("state_root", "receipts_root", "logs_bloom", "gas_used", "base_fee", "number", "withdrawals_root")
 """Fields that follow from parent and attributes: a block that has them wrong is invalid also under its own hash."""
 
 
-@attrs.frozen(kw_only=True)
-class World:
-    """An engine at genesis, and the blocks that it is to arrive at."""
-
-    engine: ExecutionEngine
-    chain: ChainConfig
-    blocks: tuple[ExpectedBlock, ...]
-
-    @property
-    def genesis(self) -> Hash32:
-        return self.chain.rollup.genesis.l2.hash
-
-    def heads(self, unsafe: int, safe: int = 0, finalized: int = 0) -> ForkchoiceState:
-        """Heads at these numbers; 0 is genesis."""
-        hashes = [self.genesis, *(block.hash for block in self.blocks)]
-        return ForkchoiceState(unsafe=hashes[unsafe], safe=hashes[safe], finalized=hashes[finalized])
-
-    async def built(self, number: int) -> Payload:
-        """Block `number`, built from its attributes on the block below; not yet executed."""
-        block = self.blocks[number - 1]
-        building = await self.engine.build(block.payload.parent_hash, block.attributes, self.heads(number - 1))
-        assert isinstance(building, Building), building
-        sealed = await self.engine.seal(building)
-        assert isinstance(sealed, Sealed), sealed
-        return sealed.payload
-
-    async def advance(self, last: int) -> None:
-        """Build, execute and adopt the blocks up to `last`."""
-        for number in range(1, last + 1):
-            assert await self.engine.execute(await self.built(number)) == Valid()
-            assert await self.engine.set_heads(self.heads(number)) == Applied()
-
-
-class EngineOnRecordedChain(ABC):
-    """What the suites of an engine have in common: how it is opened, and the chain that it is to arrive at."""
-
-    recording_path: Path
-    """A recording with an expected chain that the engine can execute."""
-
-    @abstractmethod
-    def open_engine(self, chain: ChainConfig, folder: Path) -> AbstractAsyncContextManager[ExecutionEngine]:
-        """The engine, keeping its chain in `folder`; at genesis where that is empty."""
-
-    def run(self, body: Callable[[World], Awaitable[None]], folder: Path) -> None:
-        with open_recording(self.recording_path) as recording:
-            expected = recording.expected
-            assert expected is not None, f"{recording.path} has no expected chain"
-            found = [block for number in range(1, BLOCKS + 1) if (block := expected.block(number)) is not None]
-            chain = chain_from_json(
-                recording.rollup_config, recording.l2_genesis, recording.l1_chain_config, source=str(recording.path)
-            )
-
-        async def main() -> None:
-            with trio.fail_after(300):
-                async with self.open_engine(chain, folder) as engine:
-                    await body(World(engine=engine, chain=chain, blocks=tuple(found)))
-
-        trio.run(main)
-
-
-class EngineSuite(EngineOnRecordedChain):
+class EngineSuite(EngineFaults):
     """Inherit, define `open_engine`, and name the class `Test...`."""
 
     persistent = True
     """Whether the engine finds its chain again when it is opened a second time."""
     keeps_safe_head = True
     """Whether it then still knows its safe head; geth takes the finalised block for it."""
+
+    @level(Level.DECLARED)
+    def test_the_engine_has_the_methods_of_its_protocol(self, tmp_path: Path) -> None:
+        async def body(world: World) -> None:
+            assert shape_problems(world.engine, ExecutionEngine) == []
+
+        self.run(body, tmp_path)
 
     def test_a_fresh_engine_stands_at_genesis(self, tmp_path: Path) -> None:
         async def body(world: World) -> None:

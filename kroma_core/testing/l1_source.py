@@ -22,8 +22,11 @@ import trio
 from kroma_core.api import L1Source
 from kroma_core.errors import CriticalError, NotFound, TemporaryError
 from kroma_core.l1 import L1Heads, L1Label
+from kroma_core.testing.l1_source_faults import L1SourceFaults
+from kroma_core.testing.levels import Level, level
 from kroma_core.testing.scripted_blocks import BlockContent
 from kroma_core.testing.scripted_l1 import ScriptedL1
+from kroma_core.testing.shape import shape_problems
 from kroma_core.types import Hash32, L1Number
 
 ABSENT: Hash32 = b"\x5a" * 32
@@ -53,7 +56,7 @@ def sample_l1() -> ScriptedL1:
     return l1
 
 
-class L1SourceSuite(ABC):
+class L1SourceSuite(L1SourceFaults, ABC):
     """Inherit, define `open_source`, and name the class `Test...`."""
 
     keeps_abandoned_blocks = True
@@ -72,6 +75,9 @@ class L1SourceSuite(ABC):
         head but the last.
         """
 
+    def open_plainly(self, l1: ScriptedL1, folder: Path) -> AbstractAsyncContextManager[L1Source]:
+        return self.open_source(l1, folder)
+
     def run(
         self, body: Callable[[L1Source], Awaitable[None]], l1: ScriptedL1, folder: Path, damage: Damage | None = None
     ) -> None:
@@ -81,6 +87,13 @@ class L1SourceSuite(ABC):
                     await body(source)
 
         trio.run(main)
+
+    @level(Level.DECLARED)
+    def test_the_source_has_the_methods_of_its_protocol(self, tmp_path: Path) -> None:
+        async def body(source: L1Source) -> None:
+            assert shape_problems(source, L1Source) == []
+
+        self.run(body, sample_l1(), tmp_path)
 
     def test_the_head_is_the_last_block(self, tmp_path: Path) -> None:
         l1 = sample_l1()

@@ -27,7 +27,8 @@ from kroma_core.codec.receipts import Receipt
 from kroma_core.codec.rlp import decode_list
 from kroma_core.codec.trie_proof import proven
 from kroma_core.errors import NotFound
-from kroma_core.testing.engine import ABSENT, BLOCKS, EngineOnRecordedChain, World, impossible_transactions
+from kroma_core.testing.engine import impossible_transactions
+from kroma_core.testing.engine_world import ABSENT, BLOCKS, EngineOnRecordedChain, World
 from kroma_core.types import L2Number
 
 TARGET = b"\xc0" * 20

@@ -15,9 +15,9 @@ from pathlib import Path
 import pytest
 
 from kroma_core.api import API_VERSION, Capability, Offer, hooks
+from kroma_core.api.hooks import HOOK_OF_ROLE
 from kroma_core.cli import parser
 from kroma_core.node.profile import ChainTable, NodeTable
-from kroma_core.node.registry import HOOK_OF_ROLE
 from kroma_core.node.setting_docs import describe
 from tests.architecture.sources import CORE, ROOT, tree_of
 

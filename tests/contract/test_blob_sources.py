@@ -10,8 +10,10 @@ from typing import Any
 import trio
 
 from kroma_core.api import Role
+from kroma_core.jsonrpc.background import BackgroundTasks
 from kroma_core.testing.beacon_node import BeaconNode
 from kroma_core.testing.blob_source import BlobDamage, BlobSourceSuite
+from kroma_core.testing.faults import Plant, fault_front
 from kroma_core.testing.scripted_l1 import ScriptedL1
 from tests.contract.offers import damage_blob, opened, recorded, scripted_chain
 
@@ -43,6 +45,16 @@ class TestBeacon(BlobSourceSuite):
                 yield source
             nursery.cancel_scope.cancel()
 
+    @asynccontextmanager
+    async def open_at_fault(self, l1: ScriptedL1, folder: Path, plant: Plant) -> AsyncIterator[Any]:
+        async with BackgroundTasks() as nursery:
+            url = await nursery.start(BeaconNode(l1=l1, without=set(self.without)).serve)
+            async with (
+                fault_front(url, plant) as front,
+                opened(*self.offer, scripted_chain(l1), folder, {"url": front}) as source,
+            ):
+                yield source
+
 
 class TestBeaconOfBefore(TestBeacon):
     """One that serves `blob_sidecars` alone."""
@@ -62,6 +74,15 @@ class TestArchive(BlobSourceSuite):
             async with opened(*self.offer, scripted_chain(l1), folder, settings) as source:
                 yield source
             nursery.cancel_scope.cancel()
+
+    @asynccontextmanager
+    async def open_at_fault(self, l1: ScriptedL1, folder: Path, plant: Plant) -> AsyncIterator[Any]:
+        async with BackgroundTasks() as nursery:
+            url = await nursery.start(BeaconNode(l1=l1).serve)
+            async with fault_front(url, plant) as front:
+                settings = {"url": f"{front}/archive/{{versioned_hash}}"}
+                async with opened(*self.offer, scripted_chain(l1), folder, settings) as source:
+                    yield source
 
 
 def _damaged(damage: BlobDamage | None) -> dict[bytes, bytes]:

@@ -11,6 +11,7 @@ from typing import Any
 from kroma_core.api import Role
 from kroma_core.chain.config import ChainConfig
 from kroma_core.testing.engine import EngineSuite
+from kroma_core.testing.faults import Plant, fault_front
 from tests.contract.engine_server import served, written_secret
 from tests.contract.offers import opened
 from tests.vectors.unit_files import OWN_VECTORS
@@ -63,6 +64,17 @@ class TestRpc(EngineSuite):
     async def open_engine(self, chain: ChainConfig, folder: Path) -> AsyncIterator[Any]:
         async with opened(Role.ENGINE, "pyevm", chain, folder, {}) as behind, served(behind, chain) as url:
             settings = {"url": url, "jwt_secret": written_secret(folder)}
+            async with opened(*self.offer, chain, folder, settings, clock=time.time) as engine:
+                yield engine
+
+    @asynccontextmanager
+    async def open_at_fault(self, chain: ChainConfig, folder: Path, plant: Plant) -> AsyncIterator[Any]:
+        async with (
+            opened(Role.ENGINE, "pyevm", chain, folder, {}) as behind,
+            served(behind, chain) as url,
+            fault_front(url, plant) as front,
+        ):
+            settings = {"url": front, "jwt_secret": written_secret(folder)}
             async with opened(*self.offer, chain, folder, settings, clock=time.time) as engine:
                 yield engine
 

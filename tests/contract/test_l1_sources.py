@@ -9,6 +9,7 @@ from typing import Any
 
 from kroma_core.api import Role
 from kroma_core.jsonrpc.background import BackgroundTasks
+from kroma_core.testing.faults import Plant, fault_front
 from kroma_core.testing.l1_source import Damage, L1SourceSuite, collected
 from kroma_core.testing.rpc_node import RpcNode
 from kroma_core.testing.scripted_l1 import ScriptedL1
@@ -39,6 +40,16 @@ class TestRpc(L1SourceSuite):
         async with BackgroundTasks() as nursery:
             url = await nursery.start(node.serve)
             async with opened(*self.offer, scripted_chain(l1), folder, {"urls": (url,)}) as source:
+                yield source
+
+    @asynccontextmanager
+    async def open_at_fault(self, l1: ScriptedL1, folder: Path, plant: Plant) -> AsyncIterator[Any]:
+        async with BackgroundTasks() as nursery:
+            url = await nursery.start(RpcNode(l1=l1).serve)
+            async with (
+                fault_front(url, plant) as front,
+                opened(*self.offer, scripted_chain(l1), folder, {"urls": (front,)}) as source,
+            ):
                 yield source
 
 

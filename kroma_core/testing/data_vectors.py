@@ -1,0 +1,81 @@
+"""A recorded chain through a data source: its batches are carried the source's way, and must derive the same blocks."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+from kroma_core.chain.load import chain_from_json
+from kroma_core.codec.headers import Header
+from kroma_core.codec.receipts import Receipt
+from kroma_core.derive.pipeline import Derivation
+from kroma_core.derive.steps import Derived, MustReset, NeedData, NeedL1, NeedL2Block
+from kroma_core.l1 import InboxTransaction, L1Block
+from kroma_core.recording import Recording, open_recording
+from kroma_core.types import Hash32, L2Number
+
+ReadBack = Callable[[bytes], Awaitable[tuple[bytes, ...]]]
+"""Publish one input with the source, mine it, and read it back."""
+
+
+async def derive_recorded(path: Path, read_back: ReadBack) -> tuple[int, int]:
+    """Derive the recorded chain with all call data read back through a source: blocks found, blocks expected.
+
+    Raises `AssertionError` at the first attributes that are not those of the recorded block.
+    """
+    with open_recording(path) as recording:
+        expected = recording.expected
+        assert expected is not None, f"{path} has no expected chain"
+        chain = chain_from_json(
+            recording.rollup_config, recording.l2_genesis, recording.l1_chain_config, source=str(path)
+        )
+        assert chain.genesis is not None, f"{path} has no genesis"
+        genesis = chain.genesis.payload
+        machine, branch, found = Derivation(chain, safe=genesis, base=genesis), _final_branch(recording), 0
+        while True:
+            event: Any = machine.next_event()
+            match event:
+                case NeedL1(number=number):
+                    if number not in branch:
+                        return found, expected.block_count
+                    machine.feed_l1(*_block(recording, branch[number]))
+                case NeedData(transactions=transactions):
+                    machine.feed_data([await _inputs(each, read_back) for each in transactions])
+                case NeedL2Block(number=number):
+                    below = expected.block(number)
+                    machine.feed_l2(genesis if below is None else below.payload)
+                case Derived(parent=parent, attributes=attributes):
+                    block = expected.child(parent.hash)
+                    assert block is not None, f"attributes on block {parent.number}, which has no recorded child"
+                    assert attributes == block.attributes, f"attributes of block {block.payload.number}"
+                    found = L2Number(block.payload.number)
+                    machine.confirm(block.payload)
+                case MustReset(reason=reason):
+                    raise AssertionError(f"derivation must be reset: {reason}")
+                case _:
+                    pass
+
+
+async def _inputs(transaction: InboxTransaction, read_back: ReadBack) -> tuple[bytes, ...]:
+    """What a transaction carried; what is no frames (a publisher makes none of it) stays as it is."""
+    if transaction.data[:1] != b"\0":
+        return (transaction.data,)
+    return await read_back(transaction.data[1:])
+
+
+def _final_branch(recording: Recording) -> dict[int, Hash32]:
+    branch: dict[int, Hash32] = {}
+    link = recording.link(recording.step(recording.step_count - 1).unsafe)
+    while link is not None:
+        branch[link.number] = link.hash
+        link = recording.link(link.parent_hash)
+    return branch
+
+
+def _block(recording: Recording, block_hash: Hash32) -> tuple[L1Block, tuple[Receipt, ...]]:
+    header, transactions = recording.header(block_hash), recording.transactions(block_hash)
+    assert header is not None
+    assert transactions is not None
+    receipts = tuple(Receipt.decode(raw) for raw in recording.receipts(block_hash) or ())
+    return L1Block(hash=block_hash, header=Header.decode(header), transactions=transactions), receipts
