@@ -37,7 +37,7 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-QUICK = frozenset({"node", "chain"})
+QUICK = frozenset({"chain"})
 """The rest runs with what is slow: each folder is a second run of tests that have passed with plugins."""
 
 

@@ -78,6 +78,7 @@ def test_a_full_disk_is_told_with_file_and_block_and_the_same_command_goes_on(
     assert again.stdout.startswith(head_of(SHORT))
 
 
+@pytest.mark.slow
 def test_a_node_killed_again_and_again_arrives_where_an_undisturbed_one_does(tmp_path: Path) -> None:
     node = profile(tmp_path, REORG, level="debug")
     for number, lines in ((signal.SIGKILL, 15), (signal.SIGINT, 60), (signal.SIGKILL, 150), (signal.SIGKILL, 400)):

@@ -44,7 +44,9 @@ NOT_SEEN_HERE = (
 """Fields of an expected block that nothing else in the file repeats: a replay compares them with what it computes."""
 
 
-@pytest.mark.parametrize("source", [PLAIN, KROMA], ids=lambda path: path.name)
+@pytest.mark.parametrize(
+    "source", [pytest.param(PLAIN, id="plain"), pytest.param(KROMA, id="kroma", marks=pytest.mark.slow)]
+)
 def test_a_changed_field_of_an_expected_block_is_found(source: Path, tmp_path: Path) -> None:
     content = vector(source)
     content["blobs"] = {}
