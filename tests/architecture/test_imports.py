@@ -10,8 +10,11 @@ import pytest
 from tests.architecture.sources import core_files, imports_of, part_of, plugin_files, plugin_folders, relative
 
 VALUES = frozenset(
-    {"types", "l1", "l2", "forks", "errors", "events", "output", "status", "state_proof", "chain", "codec", "zktrie"}
-)
+    {
+        "types", "l1", "l2", "forks", "errors", "events", "output", "status", "state_proof", "proofs", "chain", "codec",
+        "zktrie",
+    }
+)  # fmt: skip
 PUBLIC = VALUES | {"api", "derive", "jsonrpc", "recording"}
 """What plugins may import; `testing` in their tests as well."""
 
