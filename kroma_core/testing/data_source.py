@@ -19,13 +19,20 @@ import pytest
 import trio
 
 from kroma_core.api import BlobSource, DataPublisher, DataSource, Missing
+from kroma_core.codec.keccak import keccak256
+from kroma_core.codec.kzg import BLOB_SIZE
 from kroma_core.derive.inbox import authorised
 from kroma_core.errors import ResetError, TemporaryError
 from kroma_core.forks import Fork, Rules
 from kroma_core.l1 import InboxTransaction, L1Block
+from kroma_core.testing.cancelling import STEPS, given_up_after
+from kroma_core.testing.data_vectors import derive_recorded
+from kroma_core.testing.engine_world import VECTORS
+from kroma_core.testing.levels import Level, level
 from kroma_core.testing.scripted_blocks import ScriptedTransaction
 from kroma_core.testing.scripted_l1 import ScriptedL1
 from kroma_core.testing.scripted_rollup import all_forks_until, rollup_on
+from kroma_core.testing.shape import shape_problems
 from kroma_core.types import Hash32, L1Ref
 
 FRAMES = tuple(bytes((index,)) * (1 + 40 * index) for index in range(6))
@@ -52,8 +59,10 @@ class EmptyBlobs:
 class DataSourceSuite(ABC):
     """Inherit, define the two methods, and name the class `Test...`."""
 
-    rules: Rules
+    rules: Rules = Rules(blobs=True)
     """Rules at a time when the source reads what `carried` makes."""
+    chain = "op-bedrock.json.xz"
+    """The recorded chain, of those that come with the kit, whose call data this source is to carry."""
     needs_blobs = False
     """Whether what `carried` makes is read with the help of blob sources."""
 
@@ -81,6 +90,13 @@ class DataSourceSuite(ABC):
         for frame in frames:
             transactions += self.carried(l1, source.encode([frame]))
         return l1.mine(transactions)
+
+    @level(Level.DECLARED)
+    def test_the_source_has_the_methods_of_its_protocols(self) -> None:
+        async def body(source: PublishingSource) -> None:
+            assert shape_problems(source, DataSource) + shape_problems(source, DataPublisher) == []
+
+        self.run(body, ScriptedL1(fork="cancun"))
 
     def test_it_claims_what_it_publishes_and_says_so_again(self) -> None:
         l1 = ScriptedL1(fork="cancun")
@@ -151,6 +167,81 @@ class DataSourceSuite(ABC):
         for first in (EmptyBlobs(), SilentBlobs()):
             self.run(body, l1, (first, l1))
 
+    def test_reading_again_gives_the_same(self) -> None:
+        l1 = ScriptedL1(fork="cancun")
+
+        async def body(source: PublishingSource) -> None:
+            block = await self.mined(source, l1, *FRAMES[:3])
+            first = list(await source.read(block.ref, inbox(l1, block)))
+            assert list(await source.read(block.ref, inbox(l1, block))) == first
+            assert source.encode(FRAMES) == source.encode(FRAMES)
+
+        self.run(body, l1)
+
+    def test_a_recorded_chain_carried_this_way_derives_the_same_blocks(self) -> None:
+        l1 = ScriptedL1(fork="cancun")
+
+        async def body(source: PublishingSource) -> None:
+            async def read_back(frame: bytes) -> tuple[bytes, ...]:
+                block = l1.mine(self.carried(l1, source.encode([frame])))
+                return tuple(one for found in await source.read(block.ref, inbox(l1, block)) for one in found)
+
+            found, expected = await derive_recorded(VECTORS / self.chain, read_back)
+            assert found == expected
+
+        self.run(body, l1)
+
+    @level(Level.FAULTS)
+    def test_data_that_nobody_published_is_no_frame_and_breaks_nothing(self) -> None:
+        """What stands on L1 is anybody's: random bytes in place of what the source makes."""
+        l1 = ScriptedL1(fork="cancun")
+
+        async def body(source: PublishingSource) -> None:
+            good = source.encode([FRAMES[3]])
+            spoilt = [spoil(content) for content in good for spoil in (_flipped, _cut, _random)]
+            block = l1.mine([*self.carried(l1, spoilt), *self.carried(l1, good)])
+            txs = [tx for tx in inbox(l1, block) if source.claims(tx, self.rules)]
+            try:
+                data = list(await source.read(block.ref, txs))
+            except (TemporaryError, ResetError):
+                return  # the place that the content names may be one where nothing is
+            assert len(data) == len(txs)
+            assert tuple(data[-1]) == (b"\0" + FRAMES[3],)
+
+        self.run(body, l1)
+
+    @level(Level.FAULTS)
+    def test_reading_that_is_given_up_anywhere_leaves_the_source_usable(self) -> None:
+        l1 = ScriptedL1(fork="cancun")
+
+        async def body(source: PublishingSource) -> None:
+            block = await self.mined(source, l1, *FRAMES[:2])
+            txs = inbox(l1, block)
+            for steps in STEPS:
+                await given_up_after(steps, lambda: source.read(block.ref, txs))
+                data = await source.read(block.ref, txs)
+                assert [tuple(found) for found in data] == [(b"\0" + frame,) for frame in FRAMES[:2]]
+
+        self.run(body, l1)
+
+    @level(Level.LOAD)
+    def test_many_readers_at_once_get_each_their_own_data(self) -> None:
+        l1 = ScriptedL1(fork="cancun")
+
+        async def body(source: PublishingSource) -> None:
+            blocks = [await self.mined(source, l1, frame) for frame in FRAMES[:4]]
+
+            async def read(turn: int) -> None:
+                block = blocks[turn]
+                found = await source.read(block.ref, inbox(l1, block))
+                assert [tuple(one) for one in found] == [(b"\0" + FRAMES[turn],)]
+
+            async with trio.open_nursery() as nursery:
+                for turn in range(12):
+                    nursery.start_soon(read, turn % 4)
+
+        self.run(body, l1)
+
     def _without_blobs(self, blobs: tuple[BlobSource, ...], error: type[Exception]) -> None:
         if not self.needs_blobs:
             return
@@ -162,6 +253,21 @@ class DataSourceSuite(ABC):
                 await source.read(block.ref, inbox(l1, block))
 
         self.run(body, l1, blobs)
+
+
+def _flipped(content: bytes) -> bytes:
+    return content[:1] + bytes((content[1] ^ 0x55,)) + content[2:]
+
+
+def _cut(content: bytes) -> bytes:
+    return content if len(content) == BLOB_SIZE else content[:-1]
+
+
+def _random(content: bytes) -> bytes:
+    noise = (keccak256(content) * (len(content) // 32 + 1))[: len(content)]
+    if len(content) != BLOB_SIZE:
+        return content[:1] + noise[1:]
+    return b"".join(b"\0" + noise[start + 1 : start + 32] for start in range(0, BLOB_SIZE, 32))
 
 
 def inbox(l1: ScriptedL1, block: L1Block) -> tuple[InboxTransaction, ...]:

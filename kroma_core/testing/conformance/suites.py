@@ -1,0 +1,123 @@
+"""Which suites an offer has to pass, and makers for those that need nothing but their settings' defaults.
+
+pytest names this file as the place of the tests that `--kroma-conformance` makes.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from types import ModuleType
+from typing import Any
+
+from kroma_core.api import BlobSource, Capability, PluginContext, Role
+from kroma_core.chain.config import ChainConfig
+from kroma_core.codec.kzg import BLOB_SIZE
+from kroma_core.forks import Fork
+from kroma_core.testing.blob_source import BlobSourceSuite
+from kroma_core.testing.data_source import DataSourceSuite
+from kroma_core.testing.declared import DeclaredSuite
+from kroma_core.testing.engine import EngineSuite
+from kroma_core.testing.installed import Installed
+from kroma_core.testing.l1_source import L1SourceSuite
+from kroma_core.testing.observer import ObserverSuite
+from kroma_core.testing.queries import StateQueriesSuite, TxPoolSuite
+from kroma_core.testing.scripted_blocks import ScriptedTransaction
+from kroma_core.testing.scripted_l1 import ScriptedL1
+from kroma_core.testing.scripted_rollup import all_forks_until, rollup_on
+
+SUITES: dict[Role, type] = {
+    Role.L1: L1SourceSuite,
+    Role.BLOBS: BlobSourceSuite,
+    Role.DATA: DataSourceSuite,
+    Role.ENGINE: EngineSuite,
+    Role.OBSERVE: ObserverSuite,
+}
+OPTIONAL: dict[Capability, type] = {
+    Capability.STATE_QUERIES: StateQueriesSuite,
+    Capability.TX_POOL: TxPoolSuite,
+}
+
+
+def scripted_chain() -> ChainConfig:
+    """The rollup on a scripted L1, for parts that only look at its addresses."""
+    return rollup_on(ScriptedL1(fork="cancun"), forks=all_forks_until(Fork.ECOTONE))
+
+
+@asynccontextmanager
+async def opened(
+    found: Installed, chain: ChainConfig, folder: Path, settings: dict[str, Any] | None = None, **required: Any
+) -> AsyncIterator[Any]:
+    """The part that an offer makes, with these settings and the defaults of the others."""
+    context = PluginContext(chain=chain, data_dir=folder, clock=time.time, emit=lambda event: None)
+    async with found.offer.open(found.offer.config(**settings or {}), context, **required) as part:
+        yield part
+
+
+def default_maker(found: Installed) -> type | None:
+    """A maker for a part that needs nothing but its settings' defaults; None for roles that stand on something."""
+    if found.role is Role.DATA:
+        return _data_maker(found)
+    if found.role is Role.ENGINE:
+        return _engine_maker(found)
+    if found.role is Role.OBSERVE:
+        return _observer_maker(found)
+    return None
+
+
+def tests_of(found: Installed, maker: type | None) -> ModuleType:
+    """A module with the test classes of an offer."""
+    module = ModuleType(__name__, f"Conformance of {found.role} {found.offer.kind}.")
+    module.__file__ = __file__
+    declared = type("TestDeclared", (DeclaredSuite,), {"offer": (found.role, found.offer.kind)})
+    setattr(module, declared.__name__, declared)
+    if maker is None:
+        return module
+    suites = [SUITES[found.role]] if found.role in SUITES else []
+    suites += [suite for capability, suite in OPTIONAL.items() if capability in found.offer.capabilities]
+    for suite in suites:
+        name = f"Test{suite.__name__.removesuffix('Suite')}"
+        setattr(module, name, type(name, (maker, suite), {"__module__": __name__}))
+    return module
+
+
+def _data_maker(found: Installed) -> type:
+    class DataMaker:
+        needs_blobs = Role.BLOBS in found.offer.requires
+
+        @asynccontextmanager
+        async def open_source(self, blobs: tuple[BlobSource, ...]) -> AsyncIterator[Any]:
+            required: dict[str, Any] = {"blobs": blobs} if self.needs_blobs else {}
+            with TemporaryDirectory() as folder:
+                async with opened(found, scripted_chain(), Path(folder), **required) as source:
+                    yield source
+
+        def carried(self, l1: ScriptedL1, contents: Sequence[bytes]) -> list[ScriptedTransaction]:
+            return [
+                l1.blob_tx([content]) if len(content) == BLOB_SIZE else l1.batcher_tx(content) for content in contents
+            ]
+
+    return DataMaker
+
+
+def _engine_maker(found: Installed) -> type:
+    class EngineMaker:
+        @asynccontextmanager
+        async def open_engine(self, chain: ChainConfig, folder: Path) -> AsyncIterator[Any]:
+            async with opened(found, chain, folder) as engine:
+                yield engine
+
+    return EngineMaker
+
+
+def _observer_maker(found: Installed) -> type:
+    class ObserverMaker:
+        @asynccontextmanager
+        async def open_observer(self, folder: Path) -> AsyncIterator[Any]:
+            async with opened(found, scripted_chain(), folder) as observer:
+                yield observer
+
+    return ObserverMaker
