@@ -30,6 +30,7 @@ from tests.peers.rpc import Rpc, RpcFailed
 
 NEEDED = ("geth", "op-node")
 RECORDING = CHAINS / "bench-jovian.json.xz"
+CALLDATA = CHAINS / "plain-jovian.json.xz"
 MOST_MEMORY = 300.0
 """Megabytes that a verifier with an external engine should stay below."""
 FIRST_BLOCK = 3.0
@@ -42,6 +43,7 @@ _LONGEST = 900.0
 class Sync:
     """One pass. `node_cpu` and `engine_cpu` are seconds of CPU time."""
 
+    blocks: int
     seconds: float
     first_block: float
     node_cpu: float
@@ -65,10 +67,11 @@ async def _watch(node: Rpc, running: Running, engine: OpGeth, start: float, head
                 first = now
             if status and status["safe_l2"]["number"] >= number:
                 break
-            await trio.sleep(0.02 if first is None else 0.1)
+            await trio.sleep(0.05)
     if status["safe_l2"]["hash"] != head:
         raise SystemExit(f"{running.name}: safe block {number} is {status['safe_l2']['hash']}, the recorded one {head}")
     return Sync(
+        blocks=number,
         seconds=now - start,
         first_block=(first or now) - start,
         node_cpu=running.cpu_seconds(),
@@ -98,6 +101,19 @@ async def sync_op_node(folder: Path, rollup: Rollup, l1: ServedL1, head: str, nu
 
 async def measure(recording: Path, passes: int) -> list[Row]:
     """Passes of both, in turns; the medians as rows."""
+    name = recording.name.split(".")[0]
+    ours, theirs = await passes_of_both(recording, passes)
+    return [*_rows(name, ours, theirs), *first_block_rows(f"{name}, posted in blobs", ours, theirs)]
+
+
+async def measure_start(recording: Path, passes: int) -> list[Row]:
+    """The time to the first block of another chain, as rows."""
+    ours, theirs = await passes_of_both(recording, passes)
+    return first_block_rows(f"{recording.name.split('.')[0]}, posted in call data", ours, theirs)
+
+
+async def passes_of_both(recording: Path, passes: int) -> tuple[list[Sync], list[Sync]]:
+    """Our syncs and op-node's, in turns."""
     world = read_vector(recording)
     rollup = recorded_rollup(world)
     last = world["expected"]["safe_after"][-1]["safe_l2"]
@@ -110,17 +126,18 @@ async def measure(recording: Path, passes: int) -> list[Row]:
             for number in range(passes):
                 ours.append(await sync_ours(folder / f"ours-{number}", rollup, l1, *where))
                 theirs.append(await sync_op_node(folder / f"op-node-{number}", rollup, l1, *where))
-    return _rows(recording.name.split(".")[0], where[1], ours, theirs)
+    return ours, theirs
 
 
-def _rows(name: str, blocks: int, ours: Sequence[Sync], theirs: Sequence[Sync]) -> list[Row]:
-    def median(passes: Sequence[Sync], field: str) -> float:
-        return float(statistics.median(getattr(one, field) for one in passes))
+def median(passes: Sequence[Sync], field: str) -> float:
+    return float(statistics.median(getattr(one, field) for one in passes))
 
+
+def _rows(name: str, ours: Sequence[Sync], theirs: Sequence[Sync]) -> list[Row]:
+    blocks = ours[0].blocks
     seconds, other = median(ours, "seconds"), median(theirs, "seconds")
     cpu, other_cpu = median(ours, "node_cpu"), median(theirs, "node_cpu")
     memory, other_memory = median(ours, "memory"), median(theirs, "memory")
-    first, other_first = median(ours, "first_block"), median(theirs, "first_block")
     return [
         Row(
             what=f"sync of {name} ({blocks} blocks) on op-geth, beside op-node, blocks/s",
@@ -141,20 +158,26 @@ def _rows(name: str, blocks: int, ours: Sequence[Sync], theirs: Sequence[Sync]) 
             ratio=other_memory / memory,
         ),
         Row(
-            what=f"  goal of memory: {MOST_MEMORY:.0f} MB to ours",
+            what=f"  goal: {MOST_MEMORY:.0f} MB to ours",
             ours=f"{memory:.0f}",
             ratio=MOST_MEMORY / memory,
             least=1.0,
             met=memory < MOST_MEMORY,
         ),
+    ]
+
+
+def first_block_rows(name: str, ours: Sequence[Sync], theirs: Sequence[Sync]) -> list[Row]:
+    first, other_first = median(ours, "first_block"), median(theirs, "first_block")
+    return [
         Row(
-            what="  start to first derived block, s",
+            what=f"start to first derived block of {name}, s",
             ours=f"{first:.2f}",
             other=f"{other_first:.2f}",
             ratio=other_first / first,
         ),
         Row(
-            what=f"  goal of the first block: {FIRST_BLOCK:.0f} s to ours",
+            what=f"  goal: {FIRST_BLOCK:.0f} s to ours",
             ours=f"{first:.2f}",
             ratio=FIRST_BLOCK / first,
             least=1.0,
@@ -171,6 +194,7 @@ def main() -> int:
     arguments = parser.parse_args()
     if all((PROGRAMS / name).exists() for name in NEEDED):
         rows = trio.run(measure, arguments.recording, arguments.passes)
+        rows += trio.run(measure_start, CALLDATA, arguments.passes)
     else:
         rows = [Row(what="sync on op-geth, beside op-node", ours="not run", other="op-geth is not built: make peers")]
     show(rows, as_json=arguments.json)
