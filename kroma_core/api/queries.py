@@ -365,3 +365,14 @@ class TxPool(Protocol):
     async def pool_arrivals(self, after: int) -> PoolArrivals:
         """What became executable after an earlier answer's `last`; 0 asks from the beginning of what is remembered."""
         ...
+
+    async def limit_data(self, transaction: int | None, block: int | None) -> None:
+        """From now on, how much data of the pool a block built here may bring to L1; None for any amount.
+
+        In bytes that a transaction is estimated to take in a compressed batch. One above `transaction` stays in the
+        pool, with what its sender has after it; those of a block come to at most `block` together. Forced transactions
+        do not count. Batchers ask for it when they cannot keep up.
+
+        Spec: fjord/exec-engine.md, "L1-Cost fees (L1 Fee Vault)".
+        """
+        ...

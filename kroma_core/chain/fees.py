@@ -108,6 +108,11 @@ def estimated_size_scaled(raw: bytes) -> int:
     return max(_MINIMUM_SIZE_SCALED, _FASTLZ_INTERCEPT + _FASTLZ_COEFFICIENT * compressed_size(raw))
 
 
+def estimated_size(raw: bytes) -> int:
+    """The same in whole bytes, as limits on the data of transactions and blocks count it."""
+    return estimated_size_scaled(raw) // 10**6
+
+
 def l1_fee(raw: bytes, parameters: L1FeeParameters, formula: L1FeeFormula) -> L1Fee:
     """The L1 data fee of a transaction's consensus encoding. Deposits pay none and must not be asked about."""
     per_byte = (

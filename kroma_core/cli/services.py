@@ -13,6 +13,8 @@ import trio
 from kroma_core.api import Capability, Role, StateQueries, TxPool
 from kroma_core.node.authrpc.serve import serve_authrpc
 from kroma_core.node.eth.serve import EthView, serve_eth
+from kroma_core.node.eth.syncing import highest_known
+from kroma_core.node.explain.recorder import VerdictRecorder
 from kroma_core.node.metrics import NodeMetrics
 from kroma_core.node.metrics_server import serve_metrics
 from kroma_core.node.plan import Plan
@@ -44,12 +46,13 @@ class _Announcing:
         self.told.started(value)
 
 
-def services_of(plan: Plan, metrics: NodeMetrics, watch: Watch) -> Sequence[Service]:
-    """The services of a node that derives. `metrics` and `watch` have to be observers of it since its start."""
+def services_of(plan: Plan, metrics: NodeMetrics, watch: Watch, recorder: VerdictRecorder | None) -> Sequence[Service]:
+    """The services of a node that derives. The others have to be its observers from the start."""
     found: list[Service] = []
     servers = plan.servers
     if servers.rpc is not None:
-        found.append(Announced("rpc", functools.partial(serve_node_rpc, servers.rpc, plan=plan, watch=watch)))
+        served = functools.partial(serve_node_rpc, servers.rpc, plan=plan, watch=watch, recorder=recorder)
+        found.append(Announced("rpc", served))
     found += _eth(plan)
     if servers.metrics is not None:
         table = servers.metrics
@@ -83,7 +86,7 @@ def _authrpc(plan: Plan) -> Sequence[Announced]:
         return ()
 
     async def serve(view: EngineView, *, task_status: trio.TaskStatus[Any]) -> None:
-        await serve_authrpc(table, view, eth=_eth_view(plan, view), task_status=task_status)
+        await serve_authrpc(table, view, eth=_eth_view(plan, view, miner=True), task_status=task_status)
 
     return (Announced("authrpc", serve),)
 
@@ -94,12 +97,12 @@ def _eth(plan: Plan) -> Sequence[Announced]:
         return ()
 
     async def serve(view: EngineView, *, task_status: trio.TaskStatus[Any]) -> None:
-        await serve_eth(table, _eth_view(plan, view), task_status=task_status)
+        await serve_eth(table, _eth_view(plan, view, miner=table.miner), task_status=task_status)
 
     return (Announced("eth", serve),)
 
 
-def _eth_view(plan: Plan, view: EngineView) -> EthView:
+def _eth_view(plan: Plan, view: EngineView, *, miner: bool) -> EthView:
     """The engine as its offer says it is; the plan has made sure that it answers state queries."""
     with_pool = any(Capability.TX_POOL in part.installed.offer.capabilities for part in plan.of_role(Role.ENGINE))
     return EthView(
@@ -108,4 +111,15 @@ def _eth_view(plan: Plan, view: EngineView) -> EthView:
         pool=cast(TxPool, view.engine) if with_pool else None,
         chain=view.chain,
         emit=view.emit,
+        syncing=lambda: _highest_known(plan, view),
+        miner=miner,
+    )
+
+
+def _highest_known(plan: Plan, view: EngineView) -> int | None:
+    """An engine that another rollup node drives does not know of more than it has."""
+    if not isinstance(view, NodeView):
+        return None
+    return highest_known(
+        view.driver.status(), block_time=view.chain.rollup.block_time, confirmations=plan.node.l1_confirmations
     )

@@ -86,6 +86,8 @@ class EthTable:
     """WebSocket port, for subscriptions."""
     hosts: tuple[str, ...] = ("localhost",)
     """Names under which clients may address the port; addresses always may, `*` allows every name."""
+    miner: bool = False
+    """Serve `miner_setMaxDASize`, with which op-batcher throttles a sequencer's blocks."""
 
 
 @attrs.frozen(kw_only=True)

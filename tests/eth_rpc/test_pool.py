@@ -141,6 +141,36 @@ def test_block_is_filled_no_further_than_its_footprint_allows() -> None:
     on_funded_world(body)
 
 
+def test_data_of_a_block_stays_within_what_the_batcher_asked_for() -> None:
+    """Each of these transfers is estimated at 100 bytes, the least there is."""
+
+    async def body(world: World, head: Payload) -> None:
+        for nonce in range(1, 9):
+            await send(world, transfer(ALICE, nonce))
+        for most, count in (("0x12b", 2), ("0x12c", 3), ("0x63", 0), ("0x0", 8)):
+            assert await world.client.call("miner_setMaxDASize", "0x0", most) is True
+            assert len(signed(await world.build(head.hash, attributes_of(COUNT + 2)))) == count
+
+    on_funded_world(body)
+
+
+def test_transaction_with_more_data_than_the_batcher_wants_waits_and_with_it_what_follows() -> None:
+    async def body(world: World, head: Payload) -> None:
+        noise = b"".join(keccak256(bytes([number])) for number in range(32))
+        large = ALICE.dynamic_fee(
+            chain_id=CHAIN_ID, nonce=2, to=CAROL, value=0, gas=100_000, tip=GWEI, fee_cap=100 * GWEI, data=noise
+        )
+        first, behind, other = transfer(ALICE, 1), transfer(ALICE, 3), transfer(BOB, 1, tip=1)
+        for raw in (first, large, behind, other):
+            await send(world, raw)
+        await world.client.call("miner_setMaxDASize", "0x1f4", "0x0")
+        assert signed(await world.build(head.hash, attributes_of(COUNT + 2))) == (first, other)
+        await world.client.call("miner_setMaxDASize", "0x0", "0x0")
+        assert signed(await world.build(head.hash, attributes_of(COUNT + 2))) == (first, large, behind, other)
+
+    on_funded_world(body)
+
+
 def test_transactions_of_a_block_that_was_left_come_back() -> None:
     async def body(world: World, head: Payload) -> None:
         raw = transfer(ALICE, 1)

@@ -18,9 +18,6 @@ from tests.peers.rollup import CHAINS, USER, Rollup, read_vector, recorded_rollu
 from tests.peers.rpc import Rpc, shown_with, until
 from tests.peers.scenarios import CONTRACTS, deposit
 
-NO_THROTTLING = ["--throttle.unsafe-da-bytes-lower-threshold", "0"]
-"""Otherwise op-batcher wants to tell the engine how large its blocks may be (miner_setMaxDASize)."""
-
 
 def asked(engine: EngineAt) -> Rpc:
     """The engine's authenticated port."""
@@ -84,7 +81,7 @@ def test_op_geth_agrees_with_what_op_node_makes_on_our_engine(tmp_path: Path) ->
         async with anvil(tmp_path / "l1") as l1:
             rollup = await with_genesis_hash(await rollup_on(l1), tmp_path / "genesis")
             public = free_port()
-            eth = {"port": public, "ws_port": free_port()}
+            eth = {"port": public, "ws_port": free_port(), "miner": True}
             async with (
                 engine_of_ours(tmp_path / "ours", rollup, eth=eth) as engine,
                 op_node(tmp_path / "sequencer", rollup=rollup, l1=l1.url, engine=engine, sequencer=True) as sequencer,
@@ -111,12 +108,12 @@ def test_op_geth_agrees_with_what_op_node_makes_on_our_engine(tmp_path: Path) ->
                 ):
                     with shown_with(sequencer.running, verifier.running):
                         poster = attrs.evolve(verifying, rpc=ours)
-                        batches = op_batcher(
-                            tmp_path / "batcher", l1=l1.url, engine=poster, node=sequencer, options=NO_THROTTLING
-                        )
-                        async with batches:
+                        async with op_batcher(
+                            tmp_path / "batcher", l1=l1.url, engine=poster, node=sequencer
+                        ) as batcher:
                             await l1.keep_mining(1)
                             status = await verifier.until_safe(int(last["number"], 16))
+                            batcher.running.check()
                         assert status["safe_l2"]["hash"] == last["hash"]
 
     trio.run(main)

@@ -1,4 +1,4 @@
-"""Sending transactions, and what waits: `eth_sendRawTransaction`, `txpool_`."""
+"""Sending transactions, what waits, and what a block may take of it: `eth_sendRawTransaction`, `txpool_`, `miner_`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from kroma_core.api import Refused, TxPool
-from kroma_core.codec.hexadecimal import data, to_data, to_quantity
+from kroma_core.codec.hexadecimal import data, quantity, to_data, to_quantity
 from kroma_core.codec.keccak import keccak256
 from kroma_core.jsonrpc.methods import Handler
 from kroma_core.l2 import L2Label
@@ -36,6 +36,18 @@ class PoolMethods:
             "contentFrom": self.content_from,
             "inspect": self.inspect,
         }
+
+    def miner(self) -> Mapping[str, Handler]:
+        """For those who run the sequencer alone: it says what blocks may hold."""
+        return {"setMaxDASize": self.limit_data}
+
+    async def limit_data(self, transaction: Any, block: Any) -> bool:
+        """Zero is no limit, as in op-geth's miner."""
+        most = [
+            quantity(value, what, 256) or None for value, what in ((transaction, "maxTxSize"), (block, "maxBlockSize"))
+        ]
+        await self._pool.limit_data(*most)
+        return True
 
     async def send(self, raw: Any) -> str:
         added = await self._pool.add_transaction(data(raw, "transaction"))

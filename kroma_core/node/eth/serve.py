@@ -38,7 +38,8 @@ class EthView:
     """What the `eth_` methods need to know of the node.
 
     `queries` and `pool` are the engine as far as it has these protocols; without a pool nothing can be sent. `syncing`
-    tells how far the node is behind: the highest block that it knows of, None where it is up to date.
+    tells how far the node is behind: the highest block that it knows of, None where it is up to date. `miner` serves
+    the methods that say what blocks built here may hold.
     """
 
     engine: ExecutionEngine
@@ -47,6 +48,7 @@ class EthView:
     chain: ChainConfig
     emit: Callable[[Event], None]
     syncing: Callable[[], int | None] = lambda: None
+    miner: bool = False
 
 
 class EthMethods:
@@ -67,6 +69,8 @@ class EthMethods:
             pool = PoolMethods(blocks, blocks.pool, self.feed)
             methods.add_namespace("eth", pool.eth())
             methods.add_namespace("txpool", pool.txpool())
+            if self._view.miner:
+                methods.add_namespace("miner", pool.miner())
         methods.add_namespace("debug", {**chain.debug(), **traces.debug()})
         methods.add_namespace(
             "net", {"version": self._network, "listening": self._listening, "peerCount": self._peer_count}

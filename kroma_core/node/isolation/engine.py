@@ -168,6 +168,9 @@ class RemoteEngine:
         found: PoolArrivals = await self._ask("pool_arrivals", after)
         return found
 
+    async def limit_data(self, transaction: int | None, block: int | None) -> None:
+        await self._ask("limit_data", transaction, block)
+
 
 @asynccontextmanager
 async def isolated_engine(

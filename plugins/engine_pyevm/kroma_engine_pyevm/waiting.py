@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import attrs
 import trio
 
 from kroma_core.api import BlockOverride, PoolArrivals, PoolContent, Pooled, Refusal, Refused
 from kroma_core.chain.config import RollupConfig
-from kroma_core.chain.fees import l1_fee
+from kroma_core.chain.fees import estimated_size, l1_fee
 from kroma_core.codec.deposits import is_deposit
 from kroma_core.codec.headers import Header
 from kroma_core.codec.transactions import (
@@ -33,6 +34,8 @@ L1_INFO_GAS = 70_000
 MAX_TRANSACTION_SIZE = 128 * 1024
 _LEAST_TIP = 1
 _LEAST_GAS = 21_000
+_LEAST_DATA = 100
+"""No transaction is estimated at fewer bytes."""
 _REINJECTED_BLOCKS = 64
 _U256 = 2**256
 
@@ -45,6 +48,8 @@ class WaitingTransactions:
         self._store = store
         self._fill_seconds = fill_seconds
         self._pool = Pool(limits, self._account)
+        self._transaction_data: int | None = None
+        self._block_data: int | None = None
         self._head: Hash32 | None = None
         self._head_block: BlockExecution
 
@@ -144,20 +149,24 @@ class WaitingTransactions:
         await trio.lowlevel.checkpoint()
         return self._pool.arrivals(after)
 
+    async def limit_data(self, transaction: int | None, block: int | None) -> None:
+        await trio.lowlevel.checkpoint()
+        self._transaction_data, self._block_data = transaction, block
+
     # --- building
 
     async def fill(self, room: Room) -> tuple[bytes, ...]:
         """Put executable transactions into a block, the best tip first, until it is full or the time is over."""
-        block = room.block
+        block, data = room.block, _Data(transaction=self._transaction_data, left=self._block_data)
         best = self._pool.best_first(block.environment.base_fee, block.state.get_nonce)
         end = trio.current_time() + self._fill_seconds
         taken: list[bytes] = []
-        while block.gas_left >= _LEAST_GAS and (waiting := best.peek()) is not None:
+        while block.gas_left >= _LEAST_GAS and data.some_left and (waiting := best.peek()) is not None:
             await trio.lowlevel.checkpoint()
             if trio.current_time() > end:
                 break
             transaction, gas_left = waiting.transaction, block.gas_left
-            if transaction.gas > gas_left or not room.takes(transaction.raw):
+            if transaction.gas > gas_left or not room.takes(transaction.raw) or not data.takes(transaction.raw):
                 best.skip_sender()
                 continue
             try:
@@ -168,9 +177,30 @@ class WaitingTransactions:
                 best.skip_sender()
                 continue
             room.count(transaction.raw)
+            data.count(transaction.raw)
             taken.append(transaction.raw)
             best.advance()
         return tuple(taken)
+
+
+@attrs.define(kw_only=True)
+class _Data:
+    """What a block under construction may still bring to L1 of the pool, in bytes; None where there is no limit."""
+
+    transaction: int | None
+    left: int | None
+
+    @property
+    def some_left(self) -> bool:
+        return self.left is None or self.left >= _LEAST_DATA
+
+    def takes(self, raw: bytes) -> bool:
+        limits = [limit for limit in (self.transaction, self.left) if limit is not None]
+        return not limits or estimated_size(raw) <= min(limits)
+
+    def count(self, raw: bytes) -> None:
+        if self.left is not None:
+            self.left -= estimated_size(raw)
 
 
 def _refusal_by_itself(transaction: Transaction, block: BlockExecution) -> Refused | None:
