@@ -82,7 +82,7 @@ def sentence(event: Event) -> str:
             safe, finalized = (ref.number if ref is not None else "none" for ref in (heads.safe, heads.finalized))
             return f"L1 head {heads.unsafe.id}, safe {safe}, finalized {finalized}"
         case L1Reorganised():
-            return f"L1 reorg of {event.depth} blocks: {event.old} gives way to {event.new}"
+            return f"L1 reorg, {event.depth} deep: {event.old} gives way to {event.new}"
         case UnsafePayload():
             return f"unsafe block {event.block} from {event.source}: {event.outcome}, {event.queued} in the queue"
         case RequestAnswered():

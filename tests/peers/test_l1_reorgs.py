@@ -113,4 +113,4 @@ def test_in_the_end_the_sync_status_is_that_of_op_node(scenario: Scenario, engin
 @pytest.mark.parametrize("engine", ENGINES)
 def test_a_reorg_is_told_with_the_block_that_was_left(scenario: Scenario, engine: str, depth: int) -> None:
     number = int(scenario.abandoned[depth]["number"], 16)
-    assert f"L1 reorg of {depth} blocks: {number} ({scenario.abandoned[depth]['hash']})" in scenario.logs[engine]
+    assert f"L1 reorg, {depth} deep: {number} ({scenario.abandoned[depth]['hash']})" in scenario.logs[engine]
