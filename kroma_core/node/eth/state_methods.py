@@ -24,11 +24,13 @@ from kroma_core.node.eth.failures import call_error, refusal_error
 from kroma_core.node.eth.fee_methods import suggested_tip
 from kroma_core.node.eth.shapes import JsonObject, access_list_json
 from kroma_core.types import ZERO_HASH, Hash32
+from kroma_core.zktrie.nodes import EMPTY_ROOT as EMPTY_ZK_ROOT
 
 CALL_GAS = 50_000_000
 """Gas that a call has at most."""
 MOST_PROOF_KEYS = 1024
 _ACCESS_LIST_ROUNDS = 16
+_NO_STORAGE = (EMPTY_ROOT, EMPTY_ZK_ROOT)
 
 
 class StateMethods:
@@ -88,7 +90,8 @@ class StateMethods:
         slots = [arguments.storage_slot(key) for key in keys]
         block_hash, _ = await self._block(block)
         found = await self._blocks.engine.proof(wanted, [slot.to_bytes(32, "big") for slot, _ in slots], block_hash)
-        absent = (found.nonce, found.balance, found.code_hash, found.storage_root) == (0, 0, EMPTY_HASH, EMPTY_ROOT)
+        nothing = (found.nonce, found.balance, found.code_hash) == (0, 0, EMPTY_HASH)
+        absent = nothing and found.storage_root in _NO_STORAGE
         return {
             "address": to_data(found.address),
             "accountProof": [to_data(node) for node in found.account_proof],
