@@ -1,7 +1,7 @@
 """Blobs against their KZG commitments: what makes a blob from outside trustworthy.
 
-The native library is loaded, and the ceremony's set-up read (which takes seconds), when the first blob is checked:
-callers on an event loop do that in a thread, and other threads go on meanwhile (`kzg_library`).
+The native library is loaded when the first blob is checked, and the ceremony's set-up read (which takes seconds) when
+the first proof is: callers on an event loop do that in a thread, and other threads go on meanwhile (`kzg_library`).
 Spec: EIP-4844, "Helpers"; consensus-specs, deneb/polynomial-commitments.md.
 """
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 
+from kroma_core.codec.kzg_commitments import blob_commitments
 from kroma_core.codec.kzg_library import kzg_library
 from kroma_core.errors import DecodeError
 from kroma_core.types import Hash32
@@ -26,7 +27,8 @@ def commitment_of(blob: bytes) -> bytes:
     """The KZG commitment (48 bytes) of a blob. Raises `DecodeError` where an element is no field element."""
     _expect_size(blob)
     try:
-        return kzg_library().commitment(blob)
+        commitments = blob_commitments()
+        return kzg_library().commitment(blob) if commitments is None else commitments.of(blob)
     except (RuntimeError, ValueError) as error:
         raise DecodeError("blob: an element is not below the field's modulus") from error
 

@@ -10,7 +10,9 @@ from __future__ import annotations
 import ctypes
 import functools
 import threading
+from collections.abc import Sequence
 from importlib import resources
+from importlib.resources.abc import Traversable
 from typing import Any, Final
 
 import attrs
@@ -72,25 +74,23 @@ def kzg_library() -> KzgLibrary:
         return _loaded()
 
 
+def is_set_up() -> bool:
+    """Whether the set-up has been read."""
+    return _loaded.cache_info().currsize > 0
+
+
 @functools.cache
 def _loaded() -> KzgLibrary:
     import ckzg
 
-    setup = resources.files("kroma_core.codec") / "data" / "kzg_trusted_setup.txt"
-    functions = _exported(ckzg.__file__)
+    functions = exported(_WANTED)
     if functions is None:
-        with resources.as_file(setup) as path:
+        with resources.as_file(_setup_file()) as path:
             return KzgLibrary(setup=ckzg.load_trusted_setup(str(path), 0), functions=None, settings=None)
-    first, second, *points = setup.read_text().split()
-    g1_count, g2_count = int(first), int(second)
-    lagrange = bytes.fromhex("".join(points[:g1_count]))
-    g2 = bytes.fromhex("".join(points[g1_count : g1_count + g2_count]))
-    monomial = bytes.fromhex("".join(points[g1_count + g2_count :]))
+    points = setup_points()
     settings = ctypes.create_string_buffer(_SETTINGS_SIZE)
-    sizes = [ctypes.c_uint64(len(one)) for one in (monomial, lagrange, g2)]
-    code = functions.load_trusted_setup(
-        settings, monomial, sizes[0], lagrange, sizes[1], g2, sizes[2], ctypes.c_uint64(0)
-    )
+    parts = [(one, ctypes.c_uint64(len(one))) for one in (points.monomial, points.lagrange, points.g2)]
+    code = functions.load_trusted_setup(settings, *(value for part in parts for value in part), ctypes.c_uint64(0))
     _expect_done(code)
     capsule = ctypes.pythonapi.PyCapsule_New
     capsule.restype, capsule.argtypes = ctypes.py_object, [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p]
@@ -99,19 +99,41 @@ def _loaded() -> KzgLibrary:
     )
 
 
-def _exported(path: str | None) -> ctypes.CDLL | None:
-    """The shared library of ckzg, where its functions can be found by name."""
-    if path is None:
+@attrs.frozen(kw_only=True)
+class SetupPoints:
+    """The ceremony's points, compressed, one after another: 4096 of each kind of G1, 65 of G2."""
+
+    lagrange: bytes
+    g2: bytes
+    monomial: bytes
+
+
+def setup_points() -> SetupPoints:
+    """The points in the file of the set-up."""
+    first, second, *points = _setup_file().read_text().split()
+    g1_count, g2_count = int(first), int(second)
+    return SetupPoints(
+        lagrange=bytes.fromhex("".join(points[:g1_count])),
+        g2=bytes.fromhex("".join(points[g1_count : g1_count + g2_count])),
+        monomial=bytes.fromhex("".join(points[g1_count + g2_count :])),
+    )
+
+
+def exported(names: Sequence[str]) -> ctypes.CDLL | None:
+    """ckzg's shared library, where functions of these names can be found in it."""
+    import ckzg
+
+    if ckzg.__file__ is None:
         return None
     try:
-        functions = ctypes.CDLL(path)
+        functions = ctypes.CDLL(ckzg.__file__)
     except OSError:
         return None
-    if not all(hasattr(functions, name) for name in _WANTED):
-        return None
-    for name in _WANTED:
-        getattr(functions, name).restype = ctypes.c_int
-    return functions
+    return functions if all(hasattr(functions, name) for name in names) else None
+
+
+def _setup_file() -> Traversable:
+    return resources.files("kroma_core.codec") / "data" / "kzg_trusted_setup.txt"
 
 
 def _expect_done(code: int) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import subprocess
+import sys
 from importlib import resources
 
 import attrs
@@ -17,6 +19,7 @@ from kroma_core.codec.kzg import (
     proof_of,
     versioned_hash_of,
 )
+from kroma_core.codec.kzg_commitments import blob_commitments
 from kroma_core.codec.kzg_library import kzg_library
 from kroma_core.errors import DecodeError
 
@@ -84,6 +87,44 @@ def test_a_build_of_ckzg_that_exports_nothing_is_called_the_ordinary_way() -> No
     commitment = plain.commitment(BLOB)
     assert commitment == library.commitment(BLOB)
     assert plain.holds(BLOB, commitment, plain.proof(BLOB, commitment))
+
+
+HIGHEST = (0x73EDA753299D7D483339D80809A1D80553BDA402FFFE5BFEFFFFFFFF00000000).to_bytes(32, "big")
+"""The largest field element."""
+
+
+@pytest.mark.parametrize(
+    "blob",
+    [
+        EMPTY_BLOB,
+        BLOB,
+        bytes(BLOB_SIZE - 1) + b"\1",
+        HIGHEST + bytes(BLOB_SIZE - 32),
+        HIGHEST * 4096,
+        b"".join(b"\0" + hashlib.shake_256(b"%d" % place).digest(31) for place in range(4096)),
+    ],
+    ids=["empty", "second element", "last element", "largest", "largest everywhere", "any"],
+)
+def test_commitments_without_the_set_up_are_ckzgs(blob: bytes) -> None:
+    commitments = blob_commitments()
+    assert commitments is not None, "this build of ckzg does not export the curve library"
+    assert commitments.of(blob) == ckzg.blob_to_kzg_commitment(blob, kzg_library().setup)
+
+
+@pytest.mark.parametrize("place", [0, 2048, 4095])
+def test_the_modulus_itself_is_no_element(place: int) -> None:
+    commitments = blob_commitments()
+    assert commitments is not None
+    element = (int.from_bytes(HIGHEST, "big") + 1).to_bytes(32, "big")
+    with pytest.raises(ValueError, match="modulus"):
+        commitments.of(bytes(32 * place) + element + bytes(BLOB_SIZE - 32 * (place + 1)))
+
+
+def test_a_commitment_needs_no_set_up() -> None:
+    script = (
+        "from kroma_core.codec import kzg, kzg_library as k; kzg.commitment_of(bytes(131072)); print(k.is_set_up())"
+    )
+    assert subprocess.run([sys.executable, "-c", script], capture_output=True, check=True).stdout == b"False\n"
 
 
 def test_points_of_another_size_are_refused() -> None:

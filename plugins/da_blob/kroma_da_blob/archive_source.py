@@ -48,11 +48,11 @@ class ArchiveBlobs:
     def __init__(self, server: BlobServer, *, clock: SlotClock | None) -> None:
         self._server, self._clock = server, clock
         self._each = "versioned_hash" in places_in(server.target)
-        self._check = BlobCheck()
+        self.check = BlobCheck()
 
     async def blobs(self, block: L1Ref, versioned_hashes: Sequence[Hash32]) -> tuple[bytes, ...] | Missing:
         wanted = tuple(dict.fromkeys(versioned_hashes))
-        found = self._check.known(wanted)
+        found = self.check.known(wanted)
         await trio.lowlevel.checkpoint()
         said = ""
         if self._each:
@@ -79,7 +79,7 @@ class ArchiveBlobs:
         found = self._read(answer)
         if not found:
             return {}, "an empty list"
-        checked = await self._check.check(found, wanted)
+        checked = await self.check.check(found, wanted)
         contradiction = checked.contradiction(wanted, len(found))
         if contradiction is None and self._each and not checked.good:
             contradiction = f"expected blob 0x{wanted[0].hex()}, got another"

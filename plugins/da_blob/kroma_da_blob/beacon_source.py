@@ -43,7 +43,7 @@ class BeaconBlobs:
 
     def __init__(self, server: BlobServer, *, part: str, l1_chain_id: int, emit: Callable[[Event], None]) -> None:
         self._server, self._part, self._l1_chain_id, self._emit = server, part, l1_chain_id, emit
-        self._check = BlobCheck()
+        self.check = BlobCheck()
         self._clock: SlotClock | None = None
         self._order = (BLOBS, SIDECARS)
 
@@ -74,7 +74,7 @@ class BeaconBlobs:
 
     async def blobs(self, block: L1Ref, versioned_hashes: Sequence[Hash32]) -> tuple[bytes, ...] | Missing:
         wanted = tuple(dict.fromkeys(versioned_hashes))
-        found = self._check.known(wanted)
+        found = self.check.known(wanted)
         lacks: list[_Lack] = []
         silent: TemporaryError | None = None
         if len(found) < len(wanted):
@@ -116,7 +116,7 @@ class BeaconBlobs:
         if not found:
             lacks.append(_Lack(said=f"{endpoint} answers an empty list (expired, or none in this slot)"))
             return {}
-        checked = await self._check.check(found, wanted)
+        checked = await self.check.check(found, wanted)
         contradiction = checked.contradiction(wanted, len(found))
         if contradiction is not None:
             raise self._server.failed(endpoint, Failure.MALFORMED, f"slot {slot}: {contradiction}")

@@ -5,10 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 
-import trio
-
 from kroma_core.api import BlobSource, Facts, PluginContext, Secret
-from kroma_core.codec.kzg_library import kzg_library
 from kroma_core.errors import ConfigError
 from kroma_core.jsonrpc.address import ServerAddress
 from kroma_core.jsonrpc.background import BackgroundTasks
@@ -26,7 +23,7 @@ ARCHIVE_PART = "blobs archive"
 async def opened_beacon(settings: BeaconSettings, context: PluginContext) -> AsyncIterator[BlobSource]:
     """A beacon node as a blob source, once it has been asked for its clock. One that is down is opened all the same."""
     async with BackgroundTasks() as nursery, _beacon(settings, context) as source:
-        nursery.start_soon(_read_set_up)
+        nursery.start_soon(source.check.prepare)
         await source.probe()
         yield source
 
@@ -65,13 +62,9 @@ async def opened_archive(settings: ArchiveSettings, context: PluginContext) -> A
             headers=headers_of(settings.authorization),
         ) as server,
     ):
-        nursery.start_soon(_read_set_up)
-        yield ArchiveBlobs(server, clock=clock)
-
-
-async def _read_set_up() -> None:
-    """Read the KZG set-up beside all else, so that the first blob does not wait the 2 s that it takes."""
-    await trio.to_thread.run_sync(kzg_library, abandon_on_cancel=True)
+        source = ArchiveBlobs(server, clock=clock)
+        nursery.start_soon(source.check.prepare)
+        yield source
 
 
 def beacon_problems(settings: BeaconSettings) -> Sequence[str]:

@@ -14,7 +14,7 @@ from kroma_core.errors import TemporaryError
 from kroma_core.forks import Fork
 from kroma_core.jsonrpc.server import Response
 from kroma_core.testing.beacon_node import BeaconNode
-from kroma_core.testing.blob_source import hashes_of, sample_blob, sample_l1
+from kroma_core.testing.blob_source_faults import hashes_of, sample_blob, sample_l1
 from kroma_core.testing.scripted_rollup import all_forks_until, rollup_on
 
 CHAIN = rollup_on(sample_l1(), forks=all_forks_until(Fork.ECOTONE))

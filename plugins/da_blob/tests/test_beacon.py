@@ -10,7 +10,7 @@ from pathlib import Path
 import attrs
 import pytest
 import trio
-from kroma_da_blob import opening
+from kroma_da_blob import checking
 from kroma_da_blob.offers import BeaconSettings, inspect_beacon, open_beacon
 
 from kroma_core.api import BlobSource, Facts, Missing, PluginContext, Secret
@@ -19,7 +19,7 @@ from kroma_core.events import Event, RequestAnswered, Retrying
 from kroma_core.forks import Fork
 from kroma_core.jsonrpc.server import Response
 from kroma_core.testing.beacon_node import BeaconNode
-from kroma_core.testing.blob_source import hashes_of, sample_blob, sample_l1
+from kroma_core.testing.blob_source_faults import hashes_of, sample_blob, sample_l1
 from kroma_core.testing.scripted_l1 import GENESIS_TIME
 from kroma_core.testing.scripted_rollup import all_forks_until, rollup_on
 
@@ -58,11 +58,17 @@ async def opened(node: BeaconNode, url: str, seconds: float = 5.0) -> AsyncItera
         yield World(node, source, events)
 
 
-def test_the_kzg_set_up_is_read_while_the_source_opens(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_kzg_set_up_is_read_when_a_proof_comes_along(monkeypatch: pytest.MonkeyPatch) -> None:
     read = threading.Event()
-    monkeypatch.setattr(opening, "kzg_library", read.set)
+    monkeypatch.setattr(checking, "kzg_library", read.set)
+    monkeypatch.setattr(checking, "is_set_up", lambda: False)
 
     async def body(world: World) -> None:
+        first, second = hashes_of(world.node.l1)[:2]
+        await world.ask(first)
+        assert not read.is_set()
+        world.node.plant["blobs"] = lambda: Response(status=404)
+        await world.ask(second)
         assert await trio.to_thread.run_sync(lambda: read.wait(10))
 
     with_node(body)
