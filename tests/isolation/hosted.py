@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -15,6 +16,19 @@ import trio
 from kroma_core.errors import CriticalError, KromaError, TemporaryError
 from kroma_core.events import Event, Retrying
 from kroma_core.node.isolation.hosts import Part
+
+PACK, UNPACK = threading.Event(), threading.Event()
+"""What a `Heavy` value waits for: in the child, and in the process of the test."""
+
+
+class Heavy:
+    """A value that is packed and unpacked when a later call allows it."""
+
+    def __getstate__(self) -> dict[str, bool]:
+        return {"packed": PACK.wait(30)}
+
+    def __setstate__(self, state: dict[str, bool]) -> None:
+        self.whole = state["packed"] and UNPACK.wait(30)
 
 
 class StrangeError(TemporaryError):
@@ -57,6 +71,12 @@ class Odd:
         for _ in range(100_000):
             found = [found]
         return found
+
+    async def heavy(self) -> Heavy:
+        return Heavy()
+
+    async def allow(self) -> None:
+        PACK.set()
 
     async def tell(self, what: str) -> None:
         self.emit(Retrying(part="odd", what=what, error="", attempt=1, delay=0.0))
@@ -103,7 +123,8 @@ class OddHost:
             raise CriticalError("only once")
         part.note("opened")
         try:
-            yield Part(part, frozenset({"ask_and_stumble", "ask_for_too_much"}))
+            queries = frozenset({"ask_and_stumble", "ask_for_too_much", "heavy"})
+            yield Part(part, queries, lengthy=frozenset({"heavy", "ask_for_too_much"}))
         finally:
             with trio.CancelScope(shield=True):
                 await trio.sleep(self.slow_closing)

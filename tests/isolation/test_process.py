@@ -22,7 +22,7 @@ from kroma_core.node.isolation.kept import FRUITLESS_STARTS, KeptProcess
 from kroma_core.node.isolation.process import ChildProcess, started
 from kroma_core.node.retry import RetryPolicy
 from tests.architecture.sources import ROOT
-from tests.isolation.hosted import OddHost
+from tests.isolation.hosted import UNPACK, OddHost
 
 QUICK = RetryPolicy(first=0.001, longest=0.01)
 
@@ -213,7 +213,7 @@ PARENT = """
 import sys, trio
 from pathlib import Path
 from kroma_core.node.isolation.process import started
-from tests.isolation.hosted import OddHost
+from tests.isolation.hosted import UNPACK, OddHost
 
 async def main():
     async with started(OddHost(log=Path(sys.argv[1])), "odd part", lambda event: None) as child:
@@ -318,3 +318,24 @@ def test_a_kept_process_that_cannot_be_opened_at_all_raises_at_once(tmp_path: Pa
 
     with pytest.raises(ConfigError, match="wrong"):
         run_kept(tmp_path, body, opening=ConfigError("wrong"))
+
+
+def test_other_calls_are_answered_while_a_lengthy_answer_is_packed_and_unpacked(tmp_path: Path) -> None:
+    whole: list[bool] = []
+
+    async def body(child: ChildProcess) -> None:
+        async def ask() -> None:
+            whole.append((await child.call("heavy", ordered=False)).whole)
+
+        UNPACK.clear()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(ask)
+            await child.call("echo", 1)
+            await child.call("allow")
+            for _ in range(100):
+                await child.call("echo", 2)
+            UNPACK.set()
+        assert await child.call("echo", 3) == 3
+
+    run(tmp_path, body)
+    assert whole == [True]

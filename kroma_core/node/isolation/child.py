@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import pickle
 import signal
 import socket
 import sys
@@ -27,6 +28,7 @@ from kroma_core.node.isolation.messages import (
     Closed,
     Emitted,
     Failed,
+    Lengthy,
     Opened,
     Returned,
     ToChild,
@@ -102,7 +104,10 @@ async def _answered(part: Part, call: Call) -> bytes:
 
     async def body() -> bytes:
         try:
-            return packed(Returned(call.number, await method(*call.arguments)))
+            value = await method(*call.arguments)
+            if call.method in part.lengthy:
+                value = Lengthy(await trio.to_thread.run_sync(pickle.dumps, value, pickle.HIGHEST_PROTOCOL))
+            return packed(Returned(call.number, value))
         except KromaError as error:
             return packed(Failed(call.number, carried(error)))
 

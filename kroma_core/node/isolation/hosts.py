@@ -21,10 +21,14 @@ from kroma_core.node.registry import discover
 
 @attrs.frozen
 class Part:
-    """An open part: whose methods are called, and which of them are asked by strangers."""
+    """An open part: whose methods are called, and which of them are asked by strangers.
+
+    What `lengthy` ones of these return may be so long that other calls must not wait while it is packed.
+    """
 
     target: Any
     queries: frozenset[str] = frozenset()
+    lengthy: frozenset[str] = frozenset()
 
 
 class Host(Protocol):
@@ -42,6 +46,7 @@ def methods_of(*protocols: type) -> frozenset[str]:
 
 ENGINE_METHODS: Final = methods_of(ExecutionEngine)
 QUERY_METHODS: Final = methods_of(StateQueries, TxPool)
+LENGTHY_METHODS: Final = frozenset({"trace_call", "trace_transactions", "headers", "pool_content"})
 
 
 @attrs.frozen(kw_only=True)
@@ -60,7 +65,7 @@ class EngineHost:
             raise ConfigError(f"engine {self.kind!r}: its process finds no installed plugin that offers it")
         context = PluginContext(chain=self.chain, data_dir=self.data_dir, clock=time.time, emit=emit)
         async with found.offer.open(self.settings, context) as engine:
-            yield Part(engine, QUERY_METHODS)
+            yield Part(engine, QUERY_METHODS, LENGTHY_METHODS)
 
 
 @attrs.frozen

@@ -73,6 +73,13 @@ class Returned:
 
 
 @attrs.frozen
+class Lengthy:
+    """A returned value in a pickle of its own, which is read where it delays no other answer."""
+
+    data: bytes = attrs.field(repr=False)
+
+
+@attrs.frozen
 class Failed:
     """From the child: a call has raised."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import pickle
 import signal
 import socket
 import subprocess
@@ -26,6 +27,7 @@ from kroma_core.node.isolation.messages import (
     Closed,
     Emitted,
     Failed,
+    Lengthy,
     Opened,
     Returned,
 )
@@ -92,6 +94,8 @@ class ChildProcess:
             raise
         if pending.error is not None:
             raise pending.error
+        if isinstance(pending.value, Lengthy):
+            return await trio.to_thread.run_sync(pickle.loads, pending.value.data)
         return pending.value
 
     async def _settle(self) -> None:
