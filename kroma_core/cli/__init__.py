@@ -11,13 +11,26 @@ import os
 import sys
 from collections.abc import Sequence
 
-from kroma_core.cli import check, decode, derive, plugins, prove, record, replay, run, serve, verify_proof, version
+from kroma_core.cli import (
+    check,
+    decode,
+    derive,
+    explain,
+    plugins,
+    prove,
+    record,
+    replay,
+    run,
+    serve,
+    verify_proof,
+    version,
+)
 from kroma_core.cli.failures import INTERRUPTED, describe, is_broken_pipe, is_interrupt, show_trace
 from kroma_core.node.profile import DEBUG_VARIABLE
 
 __all__ = ["main", "parser"]
 
-_COMMANDS = (run, check, replay, derive, decode, serve, record, prove, verify_proof, plugins, version)
+_COMMANDS = (run, check, replay, derive, decode, explain, serve, record, prove, verify_proof, plugins, version)
 
 _EPILOG = f"""\
 exit codes: 0 all is well; 1 something differs or failed, told in one message; 2 wrong usage; 130 interrupted.

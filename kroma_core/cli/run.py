@@ -8,7 +8,7 @@ import os
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import closing
+from contextlib import AsyncExitStack, closing
 from pathlib import Path
 
 import attrs
@@ -23,6 +23,8 @@ from kroma_core.cli.stopping import run_until_signal
 from kroma_core.l2 import Heads
 from kroma_core.node.assemble import assemble, assemble_engine
 from kroma_core.node.engine_node import EngineNode
+from kroma_core.node.explain.recorder import VerdictRecorder
+from kroma_core.node.explain.store import STORE
 from kroma_core.node.metrics import NodeMetrics
 from kroma_core.node.plan import Plan, plan_profile
 from kroma_core.node.profile import LogFormat, LogLevel
@@ -79,7 +81,10 @@ async def run_plan(plan: Plan) -> Heads | None:
         if not plan.node.derive:
             await _run_engine(plan, observers, log, metrics)
             return None
-        return await _follow(plan, observers, log, services_of(plan, metrics, watch))
+        recorder = VerdictRecorder(plan.explain, time.time) if plan.explain.keep else None
+        if recorder is not None:
+            observers["explain"] = recorder
+        return await _follow(plan, observers, log, services_of(plan, metrics, watch, recorder), recorder)
 
 
 def _log(plan: Plan) -> EventLog:
@@ -100,10 +105,16 @@ async def _run_engine(plan: Plan, observers: Mapping[str, Observer], log: EventL
 
 
 async def _follow(
-    plan: Plan, observers: Mapping[str, Observer], log: EventLog, services: Sequence[Service]
+    plan: Plan,
+    observers: Mapping[str, Observer],
+    log: EventLog,
+    services: Sequence[Service],
+    recorder: VerdictRecorder | None,
 ) -> Heads | None:
     recorded = any(Capability.TIMELINE in part.installed.offer.capabilities for part in plan.of_role(Role.L1))
-    async with assemble(plan, observers=observers) as parts:
+    async with assemble(plan, observers=observers) as parts, AsyncExitStack() as stack:
+        if recorder is not None:
+            await stack.enter_async_context(recorder.kept_in(plan.data_dir / STORE, parts.emit))
         node = Node(
             config=plan.chain,
             l1=parts.l1,

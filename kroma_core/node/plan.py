@@ -21,6 +21,7 @@ from kroma_core.node.chain_choice import chain_of_recording, chain_of_table
 from kroma_core.node.profile import (
     MANY,
     ChainTable,
+    ExplainTable,
     Isolation,
     NodeTable,
     PartTable,
@@ -69,6 +70,7 @@ class Plan:
     servers: ServerTables
     data_dir: Path
     parts: tuple[PlannedPart, ...]
+    explain: ExplainTable = ExplainTable()
 
     def of_role(self, role: Role) -> tuple[PlannedPart, ...]:
         return tuple(part for part in self.parts if part.role is role)
@@ -172,6 +174,7 @@ def _plan(profile: Profile, chain: ChainConfig | None, registry: Registry, probl
         name=profile.name,
         chain=chain,
         node=profile.node,
+        explain=profile.explain,
         servers=profile.servers,
         data_dir=data_dir,
         parts=tuple(ordered),

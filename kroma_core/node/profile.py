@@ -1,7 +1,7 @@
 """A node profile: the TOML file in which an operator says which chain to follow with which parts.
 
     [chain]  [l1]  [[blobs]]  [[data]]  [engine]  [[p2p]]  [[proof]]  [[observe]]
-    [node]  [rpc]  [eth]  [authrpc]  [metrics]
+    [node]  [explain]  [rpc]  [eth]  [authrpc]  [metrics]
 
 A part's table has `kind`, optionally `needs` (capabilities that its offer must have), and the settings of the offer.
 Environment variables override single settings: `KROMA_ENGINE__STORE`, `KROMA_DATA__0__URL`.
@@ -159,6 +159,24 @@ class NodeTable:
 
 
 @attrs.frozen(kw_only=True)
+class ExplainTable:
+    """`[explain]`: what derivation decided, and why, is kept for `kroma explain`; without the table, with defaults."""
+
+    keep: bool = True
+    """Keep it; `false`: nothing is written, and `kroma explain` can tell of recordings only."""
+    max_age_days: int = attrs.field(default=30)
+    """Days after which what is kept is given up."""
+    max_megabytes: int = attrs.field(default=256)
+    """Size of what is kept; the oldest is given up first."""
+
+    @max_age_days.validator
+    @max_megabytes.validator
+    def _positive(self, field: attrs.Attribute[int], value: int) -> None:
+        if value < 1:
+            raise ValueError(f"{field.name}: expected a number from 1 on, got {value}")
+
+
+@attrs.frozen(kw_only=True)
 class ServerTables:
     """What the node serves; None for what the profile has no table of."""
 
@@ -169,7 +187,7 @@ class ServerTables:
 
 
 _SERVERS: dict[str, Any] = {"rpc": RpcTable, "eth": EthTable, "authrpc": AuthRpcTable, "metrics": MetricsTable}
-_TABLES = ("chain", *(role.value for role in Role), "node", *_SERVERS)
+_TABLES = ("chain", *(role.value for role in Role), "node", "explain", *_SERVERS)
 
 
 @attrs.frozen(kw_only=True)
@@ -194,6 +212,7 @@ class Profile:
     reader: SettingsReader
     chain: ChainTable | None = None
     node: NodeTable = NodeTable()
+    explain: ExplainTable = ExplainTable()
     servers: ServerTables = ServerTables()
     parts: Mapping[Role, tuple[PartTable, ...]] = attrs.field(factory=dict)
 
@@ -224,6 +243,7 @@ def read_profile(path: Path, environment: Mapping[str, str], problems: list[str]
     if "chain" in tables:
         chain = reader.read(tables["chain"], ChainTable, f"{path}: [chain]", problems) or ChainTable()
     node = reader.read(tables.get("node", {}), NodeTable, f"{path}: [node]", problems) or NodeTable()
+    explain = reader.read(tables.get("explain", {}), ExplainTable, f"{path}: [explain]", problems) or ExplainTable()
     servers = ServerTables(
         **{
             name: reader.read(tables[name], config, f"{path}: [{name}]", problems)
@@ -234,7 +254,9 @@ def read_profile(path: Path, environment: Mapping[str, str], problems: list[str]
     parts = {
         role: _part_tables(path, role, tables[role.value], reader, problems) for role in Role if role.value in tables
     }
-    return Profile(name=path.stem, reader=reader, chain=chain, node=node, servers=servers, parts=parts)
+    return Profile(
+        name=path.stem, reader=reader, chain=chain, node=node, explain=explain, servers=servers, parts=parts
+    )
 
 
 def _load(path: Path) -> dict[str, Any]:

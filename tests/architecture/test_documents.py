@@ -17,7 +17,7 @@ import pytest
 from kroma_core.api import API_VERSION, Capability, Offer, hooks
 from kroma_core.api.hooks import HOOK_OF_ROLE
 from kroma_core.cli import parser
-from kroma_core.node.profile import ChainTable, NodeTable
+from kroma_core.node.profile import ChainTable, ExplainTable, NodeTable
 from kroma_core.node.setting_docs import describe
 from tests.architecture.sources import CORE, ROOT, tree_of
 
@@ -84,7 +84,7 @@ def test_every_field_of_an_offer_and_every_capability_is_documented() -> None:
 
 def test_the_settings_of_a_profile_are_documented() -> None:
     documented = (ROOT / "docs" / "operating.md").read_text()
-    for table in (ChainTable, NodeTable):
+    for table in (ChainTable, ExplainTable, NodeTable):
         for setting in describe(table):
             assert setting.doc, f"{table.__name__}.{setting.name}"
             assert f"| `{setting.name}` |" in documented, f"{table.__name__}.{setting.name}"

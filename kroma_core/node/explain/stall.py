@@ -1,0 +1,215 @@
+"""Why the safe head stands still: the causes, what stands in the way most first."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import attrs
+
+from kroma_core.node.explain.answer import Answer
+from kroma_core.node.explain.data_causes import Cause, data_causes
+from kroma_core.node.explain.situation import Situation
+from kroma_core.node.explain.trouble import Asked
+
+QUIET = 30.0
+"""Seconds without a sign of life after which a node counts as not running."""
+STALE = 120.0
+"""Seconds after which an L1 head is old: ten slots of mainnet."""
+LOOP = 3
+"""Resets without a new block from which on they are the trouble."""
+
+_BLOBS = re.compile(r"\bblobs?\b")
+
+
+@attrs.frozen(kw_only=True)
+class Surroundings:
+    """What the store does not say: the time, whether the node is a live one, and how it was told to begin.
+
+    `running` None: to be told by when the store was last written. `now` None: a recording is asked, time means nothing.
+    """
+
+    now: float | None = None
+    running: bool | None = None
+    engine_syncs: bool = False
+    """The engine is to fetch the chain by itself first."""
+
+
+def stall(situation: Situation, around: Surroundings) -> Answer:
+    """Why the safe head stands where it stands."""
+    causes = list(_causes(situation, around))
+    safe = situation.safe_number
+    current, heads = situation.current_l1, situation.state("l1_heads")
+    head = heads[0]["unsafe"]["number"] if heads else None
+    moving = causes[0].code in ("not_stalled", "catching_up")
+    summary = causes[0].text if moving else f"safe head {safe} stands still: {causes[0].text}"
+    facts = [(cause.code, cause.text) for cause in causes[1:]]
+    facts.append(("safe head", f"L2 block {safe}" + _since(situation)))
+    facts.append(("L1", f"read up to {current[0] if current else 'nothing'}, head {head if heads else 'not known'}"))
+    if causes[0].rule:
+        facts.append(("rule", causes[0].rule))
+    data: dict[str, Any] = {
+        "cause": causes[0].code,
+        "causes": [attrs.asdict(cause) for cause in causes],
+        "safe": safe,
+        "current_l1": current[0] if current else None,
+        "head_l1": head,
+    }
+    return Answer(summary=summary, facts=tuple(facts), data=data)
+
+
+def _since(situation: Situation) -> str:
+    last = situation.last_block
+    return f", derived from L1 block {last['l1']}" if last else ", where derivation began"
+
+
+def _causes(situation: Situation, around: Surroundings) -> Iterator[Cause]:
+    """At least one."""
+    failed = situation.state("failed")
+    if failed is not None:
+        yield Cause("failed", f"derivation cannot go on: {failed[0]['error']}")
+    yield from _not_running(situation, around)
+    troubles = list(_troubles(situation))
+    loop = list(_reset_loop(situation))
+    if situation.run is None:
+        yield from troubles
+        yield from _not_started(situation, around)
+        return
+    yield from loop
+    yield from troubles
+    behind = list(_place_on_l1(situation, around))
+    blocking = troubles or loop or any(cause.code in _ENOUGH for cause in behind)
+    if blocking:
+        yield from behind
+        return
+    found = data_causes(situation)
+    waits = [cause for cause in behind if cause.code == "waiting_for_confirmations"]
+    if waits and all(cause.code in ("no_batcher_data", "not_stalled", "channel_incomplete") for cause in found):
+        yield from waits
+        yield from (cause for cause in found if cause.code != "not_stalled")
+    else:
+        yield from found
+        yield from behind
+
+
+_ENOUGH = frozenset({"catching_up", "no_progress", "l1_stale", "l1_went_back"})
+"""With these, what was read so far is not the reason."""
+
+
+def _not_running(situation: Situation, around: Surroundings) -> Iterator[Cause]:
+    if around.running is not None or around.now is None:
+        if around.running is False:
+            yield Cause("not_running", "the node is not running")
+        return
+    alive, ended = situation.state("alive"), situation.state("ended")
+    last = max((found[1] for found in (alive, ended) if found is not None), default=0.0)
+    if ended is not None and (alive is None or ended[1] >= alive[1]):
+        why = f": {ended[0]['error']}" if ended[0].get("error") else ""
+        yield Cause("not_running", f"the node was stopped {around.now - last:.0f} s ago{why}")
+    elif around.now - last > QUIET:
+        yield Cause("not_running", f"the node is not running: its last sign of life is {around.now - last:.0f} s old")
+
+
+def _troubles(situation: Situation) -> Iterator[Cause]:
+    found = {kind: value for kind, value, _ in situation.states("trouble/")}
+    for kind in (Asked.DATA, Asked.ENGINE, Asked.L1, Asked.L1_HEADS, Asked.OTHER):
+        if kind.value in found:
+            yield _trouble(kind, found[kind.value])
+    named = {"engine": "engine_silent", "l1": "l1_silent", "blobs": "blobs_missing"}
+    servers: dict[str, list[dict[str, Any]]] = {}
+    for _, server, _ in situation.states("server/"):
+        servers.setdefault(server["part"], []).append(server)
+    for part, states in servers.items():
+        role = part.split()[0]
+        if role in named and not any(state["speaks"] for state in states):
+            where = ", ".join(f"{state['server']} ({state['outcome']})" for state in states)
+            yield Cause(named[role], f"{part}: no answer from {where}")
+
+
+def _trouble(kind: Asked, trouble: dict[str, Any]) -> Cause:
+    error, times = trouble["error"], f"tried {trouble['count']} times"
+    text = f"{trouble['what']}: {error} ({times})"
+    if kind is Asked.DATA:
+        missing = _BLOBS.search(error) is not None
+        code, who = ("blobs_missing", "blobs are missing") if missing else ("data_silent", "the data source is silent")
+    elif kind is Asked.ENGINE:
+        syncing = "syncing" in error.lower()
+        code, who = (
+            ("engine_syncing", "the engine is syncing") if syncing else ("engine_silent", "the engine is silent")
+        )
+    elif kind in (Asked.L1, Asked.L1_HEADS):
+        code, who = "l1_silent", "derivation waits for L1"
+    else:
+        code, who = "retrying", f"{trouble['part']} fails"
+    numbers = {"attempts": trouble["count"], "since": trouble["since"], "error": error}
+    return Cause(code, f"{who}: {text}", numbers=numbers)
+
+
+def _reset_loop(situation: Situation) -> Iterator[Cause]:
+    store = situation.store
+    (first,) = store.row("SELECT min(id) FROM blocks WHERE number = (SELECT max(number) FROM blocks)") or (None,)
+    resets = store.rows("SELECT reason FROM runs WHERE id > ? AND reason != 'start' ORDER BY id DESC", first or 0)
+    trouble = situation.state(f"trouble/{Asked.DERIVATION}")
+    count = max(len(resets), trouble[0]["count"] + 1 if trouble is not None else 0)
+    if count < LOOP or trouble is None:
+        return
+    reason = trouble[0]["error"]
+    blobs = _BLOBS.search(reason) is not None
+    code, text = ("blobs_missing", "blobs are missing, and ") if blobs else ("reset_loop", "")
+    text += f"derivation begins anew again and again ({count} times): {reason}"
+    yield Cause(code, text, numbers={"resets": count})
+
+
+def _not_started(situation: Situation, around: Surroundings) -> Iterator[Cause]:
+    heads = situation.state("l1_heads")
+    if heads is None:
+        yield Cause("no_l1_head", "derivation has not begun: the L1 source has not shown a head")
+    elif around.engine_syncs:
+        searching = situation.state("searching")
+        where = f", at L2 block {searching[0]['at']} of {searching[0]['towards']}" if searching else ""
+        unsafe = "the engine fetches the chain" if situation.state("unsafe") else "no unsafe block has come"
+        yield Cause("engine_syncing", f"derivation has not begun: {unsafe}{where} (sync_mode = execution-layer)")
+    else:
+        searching = situation.state("searching")
+        if searching is not None:
+            at, towards = searching[0]["at"], searching[0]["towards"]
+            yield Cause("searching", f"derivation has not begun: {searching[0]['what']}, at {at} of {towards}")
+        else:
+            yield Cause(
+                "not_started", "derivation has not begun: the engine's heads are not known yet, or L1 is silent"
+            )
+
+
+def _place_on_l1(situation: Situation, around: Surroundings) -> Iterator[Cause]:
+    heads, current = situation.state("l1_heads"), situation.current_l1
+    if heads is None:
+        yield Cause("no_l1_head", "the L1 source has not shown a head")
+        return
+    head = heads[0]["unsafe"]
+    if around.now is not None and around.now - head["time"] > STALE:
+        age = around.now - head["time"]
+        yield Cause("l1_stale", f"the newest L1 block that is shown, {head['number']}, is {age:.0f} s old",
+                    numbers={"head": head["number"], "age": age})  # fmt: skip
+    reached = current[0] if current is not None else -1
+    readable = head["number"] - situation.confirmations
+    if reached > head["number"]:
+        yield Cause("l1_went_back", f"L1 shows head {head['number']}, below block {reached} that has been read",
+                    numbers={"head": head["number"], "read": reached})  # fmt: skip
+    elif reached < readable:
+        seen = current[2] if current is not None else None
+        quiet = around.now - seen if around.now is not None and seen is not None else 0.0
+        run = situation.run
+        why = f" (derivation began at L1 block {run[4]}: {run[2]})" if run is not None else ""
+        if quiet > STALE:
+            text = f"no progress for {quiet:.0f} s at L1 block {reached}, and L1 has {readable}: a part does not answer"
+            yield Cause("no_progress", text, numbers={"read": reached, "head": head["number"]})
+        else:
+            yield Cause("catching_up", f"derivation is catching up: L1 block {reached} of {readable}{why}",
+                        numbers={"read": reached, "head": head["number"]})  # fmt: skip
+    elif situation.confirmations:
+        text = (
+            f"L1 is read up to block {reached} of {head['number']}: the node waits for {situation.confirmations} "
+            "confirmations (l1_confirmations)"
+        )
+        yield Cause("waiting_for_confirmations", text, numbers={"confirmations": situation.confirmations})
