@@ -16,6 +16,7 @@ from kroma_core.cli import (
     decode,
     derive,
     explain,
+    plugin,
     plugins,
     prove,
     record,
@@ -30,7 +31,7 @@ from kroma_core.node.profile import DEBUG_VARIABLE
 
 __all__ = ["main", "parser"]
 
-_COMMANDS = (run, check, replay, derive, decode, explain, serve, record, prove, verify_proof, plugins, version)
+_COMMANDS = (run, check, replay, derive, decode, explain, serve, record, prove, verify_proof, plugins, plugin, version)
 
 _EPILOG = f"""\
 exit codes: 0 all is well; 1 something differs or failed, told in one message; 2 wrong usage; 130 interrupted.

@@ -35,7 +35,10 @@ async def given_up_after(steps: int, call: Callable[[], Awaitable[Any]]) -> Done
         scope.cancel()
 
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(watch)
+        if steps:
+            nursery.start_soon(watch)
+        else:
+            scope.cancel()  # takes effect at the first place where it can
         with scope:
             outcome = Done(await call())
         nursery.cancel_scope.cancel()

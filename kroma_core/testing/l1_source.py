@@ -205,7 +205,7 @@ class L1SourceSuite(L1SourceFaults, ABC):
     @pytest.mark.parametrize("part", ["header", "transactions", "receipts", "fewer transactions", "fewer receipts"])
     def test_content_that_contradicts_the_hash_is_refused(self, part: str, tmp_path: Path) -> None:
         if not self.reads_from_outside:
-            return
+            pytest.skip("the maker says that the source makes its own blocks")
         l1 = sample_l1()
         bad = l1.tip
         l1.mine()

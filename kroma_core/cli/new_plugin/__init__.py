@@ -1,0 +1,1 @@
+"""What `kroma plugin new` writes: a distribution for one role, from the protocol of that role."""

@@ -1,0 +1,83 @@
+"""`pytest --kroma-conformance`: what it runs, what it reports, and that without it nothing changes."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+
+def pytest_in(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *arguments],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=200,
+        check=False,
+    )
+
+
+def test_it_runs_outside_this_repository_and_reports_the_level(tmp_path: Path) -> None:
+    (tmp_path / "test_other.py").write_text("def test_other():\n    assert False\n")
+    report = tmp_path / "report.md"
+    done = pytest_in(tmp_path, "--kroma-conformance", "kind=calldata", "--kroma-report", str(report))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert report.read_text().startswith("### Conformance: data `calldata` of kroma-derive-calldata ")
+    assert "Level reached: **load**" in report.read_text()
+
+
+def test_levels_above_the_one_asked_for_are_left_out(tmp_path: Path) -> None:
+    done = pytest_in(tmp_path, "--kroma-conformance", "kind=calldata", "--kroma-level", "declared")
+    assert "Level reached: **declared**" in done.stdout
+    assert "| contract | 0 | 0 | 0 |" in done.stdout
+
+
+def test_a_part_that_only_its_author_can_open_is_looked_at_as_declared(tmp_path: Path) -> None:
+    done = pytest_in(tmp_path, "--kroma-conformance", "kind=beacon")
+    assert "Level reached: **declared**" in done.stdout
+    assert "Only what is declared was looked at: how a blobs part is opened" in done.stdout
+
+
+def test_a_maker_is_taken_from_a_conftest_and_its_failures_are_listed(tmp_path: Path) -> None:
+    (tmp_path / "conftest.py").write_text(
+        "from contextlib import asynccontextmanager\n"
+        "class Maker:\n"
+        "    @asynccontextmanager\n"
+        "    async def open_source(self, blobs):\n"
+        "        raise ValueError('not today')\n"
+        "        yield\n"
+        "    def carried(self, l1, contents):\n"
+        "        return []\n"
+        "def pytest_kroma_maker(role, kind):\n"
+        "    return Maker if kind == 'calldata' else None\n"
+    )
+    done = pytest_in(tmp_path, "--kroma-conformance", "kind=calldata")
+    assert done.returncode == 1
+    assert "Level reached: **none**" in done.stdout
+    assert "- `TestDataSource.test_frames_come_back_in_order`" in done.stdout
+
+
+def test_what_cannot_be_run_is_told_in_one_message(tmp_path: Path) -> None:
+    for option, message in (
+        ("kind=nothing", "no installed plugin offers 'nothing'"),
+        ("kind=cassette", "'cassette' is offered for blobs and l1: add role=ROLE"),
+        ("kind=calldata,role=cook", "role=cook: expected one of l1, blobs"),
+        ("calldata", "expected kind=KIND"),
+        ("kind=calldata,maker=nowhere:Maker", "maker=nowhere:Maker: No module named 'nowhere'"),
+    ):
+        done = pytest_in(tmp_path, "--kroma-conformance", option)
+        assert done.returncode == 4, option
+        assert message in done.stderr
+        assert "Traceback" not in done.stderr
+
+
+def test_without_the_option_nothing_of_the_kit_is_imported(tmp_path: Path) -> None:
+    (tmp_path / "test_alone.py").write_text(
+        "import sys\n"
+        "def test_alone():\n"
+        "    found = [name for name in sys.modules if name.startswith('kroma_core')]\n"
+        "    assert sorted(found) == ['kroma_core', 'kroma_core.testing', 'kroma_core.testing.conformance']\n"
+    )
+    done = pytest_in(tmp_path)
+    assert done.returncode == 0, done.stdout
