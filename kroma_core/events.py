@@ -246,6 +246,19 @@ class Searching:
 
 
 @attrs.frozen(kw_only=True)
+class StateMigrating:
+    """The state after a block is brought into another kind of trie: how many accounts are there by now.
+
+    Once told with `complete`, the block after it can be executed. A start in between goes on where the last one was.
+    """
+
+    part: str
+    block: int
+    accounts: int
+    complete: bool
+
+
+@attrs.frozen(kw_only=True)
 class StoreSetAside:
     """A file of the node is damaged; it was renamed to `path`, and a new one was begun."""
 
@@ -287,6 +300,7 @@ Event: TypeAlias = (
     | RequestServed
     | SourceDistrusted
     | Searching
+    | StateMigrating
     | StoreSetAside
     | Warned
     | PartDetached

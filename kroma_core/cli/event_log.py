@@ -23,6 +23,7 @@ from kroma_core.events import (
     Retrying,
     Searching,
     SourceDistrusted,
+    StateMigrating,
     StoreSetAside,
     Verdict,
     Warned,
@@ -48,6 +49,7 @@ class _Pace:
 _PACES: dict[type[Event], _Pace] = {
     HeadsMoved: _Pace(first=1.0, longest=1.0, counted=False),
     Searching: _Pace(first=5.0, longest=5.0, counted=False),
+    StateMigrating: _Pace(first=5.0, longest=5.0, counted=False),
     L1HeadsChanged: _Pace(first=1.0, longest=1.0, counted=False),
     Retrying: _Pace(first=10.0, longest=600.0),
     SourceDistrusted: _Pace(first=10.0, longest=600.0),
@@ -63,7 +65,7 @@ def level_of(event: Event) -> LogLevel:
             return LogLevel.ERROR
         case Retrying() | SourceDistrusted() | L1Reorganised() | StoreSetAside() | Warned():
             return LogLevel.WARNING
-        case HeadsMoved() | PipelineReset() | Searching():
+        case HeadsMoved() | PipelineReset() | Searching() | StateMigrating():
             return LogLevel.INFO
         case Verdict(outcome=Outcome.DROPPED):
             return LogLevel.INFO

@@ -26,6 +26,7 @@ from kroma_core.events import (
     Retrying,
     Searching,
     SourceDistrusted,
+    StateMigrating,
     StoreSetAside,
     UnsafePayload,
     Verdict,
@@ -95,6 +96,9 @@ def sentence(event: Event) -> str:
             return f"{event.part}: {event.server} is asked last for {event.seconds:g} s: {event.reason}"
         case Searching():
             return f"{event.part}: {event.what}: at block {event.at}, at the latest until {event.towards}"
+        case StateMigrating():
+            done = "all of them" if event.complete else "going on"
+            return f"{event.part}: migrating the state after block {event.block}: {event.accounts} accounts, {done}"
         case StoreSetAside():
             return f"{event.store} begun anew: {event.reason}; the old file is {event.path}"
         case Warned():

@@ -16,6 +16,7 @@ from kroma_core.events import (
     RequestAnswered,
     Retrying,
     Searching,
+    StateMigrating,
 )
 
 SPEAKING = frozenset({"ok", "error", "status 404"})
@@ -77,7 +78,7 @@ class Watch:
 
     def on_event(self, event: Event) -> None:
         match event:
-            case L1Traversed() | BlockDerived() | HeadsMoved() | PipelineReset() | Searching():
+            case L1Traversed() | BlockDerived() | HeadsMoved() | PipelineReset() | Searching() | StateMigrating():
                 self._progress = self.clock()
             case L1HeadsChanged():
                 self._troubles = {

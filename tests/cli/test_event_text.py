@@ -6,6 +6,7 @@ import enum
 import io
 import json
 
+import attrs
 import pytest
 
 from kroma_core.cli.event_log import EventLog
@@ -23,6 +24,7 @@ from kroma_core.events import (
     PartDetached,
     PipelineReset,
     Retrying,
+    StateMigrating,
     Subject,
     Verdict,
 )
@@ -127,3 +129,10 @@ def test_json_and_logfmt_lines() -> None:
     assert json.loads(line)["time"] == "2023-11-14T22:13:20Z"
     [line] = lines(VERDICT, LogLevel.INFO, LogFormat.LOGFMT)
     assert line.startswith("time=2023-11-14T22:13:20Z level=info event=verdict subject=frame ")
+
+
+def test_the_migration_of_a_state_tells_how_far_it_is() -> None:
+    going_on = StateMigrating(part="engine", block=9, accounts=128, complete=False)
+    assert sentence(going_on) == "engine: migrating the state after block 9: 128 accounts, going on"
+    assert sentence(attrs.evolve(going_on, complete=True)).endswith("128 accounts, all of them")
+    assert len(lines(going_on, LogLevel.INFO)) == 1

@@ -6,7 +6,7 @@ come between two transactions of a block.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import attrs
 import trio
@@ -16,6 +16,7 @@ from kroma_core.chain.config import ChainConfig
 from kroma_core.codec.headers import Header
 from kroma_core.codec.payloads import header_of, payload_from_header, payload_id
 from kroma_core.errors import NotFound
+from kroma_core.events import Event, StateMigrating
 from kroma_core.l2 import ForkchoiceState, L2Label, Payload, PayloadAttributes
 from kroma_core.types import ZERO_HASH, Address, Hash32, L2Number
 from kroma_engine_pyevm import proofs
@@ -31,7 +32,7 @@ from kroma_engine_pyevm.blocks import (
 )
 from kroma_engine_pyevm.chain import ChainStore
 from kroma_engine_pyevm.genesis import genesis_block
-from kroma_engine_pyevm.migration import migrate
+from kroma_engine_pyevm.migration import Progress, migrate
 from kroma_engine_pyevm.pool import PoolLimits
 from kroma_engine_pyevm.queries import ChainQueries
 from kroma_engine_pyevm.state import WorldState
@@ -56,7 +57,9 @@ class PyEvmEngine(ChainQueries, WaitingTransactions):
         seconds: float = 5.0,
         limits: PoolLimits | None = None,
         fill_seconds: float = 1.0,
+        emit: Callable[[Event], None] = lambda event: None,
     ) -> None:
+        self._emit = emit
         self._store = ChainStore(store)
         ChainQueries.__init__(self, chain.rollup, self._store, seconds)
         WaitingTransactions.__init__(self, chain.rollup, self._store, limits or PoolLimits(), fill_seconds)
@@ -214,12 +217,22 @@ class PyEvmEngine(ChainQueries, WaitingTransactions):
         """
         schedule = self._config.schedule
         if schedule.at(plan.parent.timestamp).state is not plan.rules.state:
-            await migrate(self._store.zk, self._store.merkle_patricia, plan.parent.state_root, self._store)
+            await self._migrate(plan.parent)
         found = self._store.state_before(plan.rules, plan.parent, schedule)
         tip, self._tip = self._tip, None
         if tip is not None and tip.trie is found.trie and tip.root == found.root and tip.loaded < _STATE_KEPT:
             return tip
         return found
+
+    async def _migrate(self, parent: Header) -> None:
+        def tell(progress: Progress) -> None:
+            told = StateMigrating(
+                part="engine", block=parent.number, accounts=progress.accounts, complete=progress.complete
+            )
+            self._emit(told)
+
+        store = self._store
+        await migrate(store.zk, store.merkle_patricia, parent.state_root, store, on_progress=tell)
 
 
 def _keep(blocks: dict[bytes, ExecutedBlock], key: bytes, block: ExecutedBlock) -> None:

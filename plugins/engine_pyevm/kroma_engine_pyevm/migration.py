@@ -8,7 +8,7 @@ Spec: kroma-geth, core/blockchain.go, core/kroma_migration.go.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Protocol
 
 import attrs
@@ -70,11 +70,12 @@ async def migrate(
     store: MigrationStore,
     accounts_at_once: int = ACCOUNTS_AT_ONCE,
     nodes_kept: int = _NODES_KEPT,
+    on_progress: Callable[[Progress], None] = lambda progress: None,
 ) -> Hash32:
     """The Merkle-Patricia root of the state at `zk_root`; at once if it was migrated before.
 
-    Cancelled or killed, the next call goes on. Yields after each lot. Raises `CriticalError` where a leaf does not say
-    what its key was made of.
+    Cancelled or killed, the next call goes on. Yields after each lot, and tells how far it is. Raises `CriticalError`
+    where a leaf does not say what its key was made of.
     """
     progress = store.migration(zk_root) or Progress(root=merkle.empty_root)
     waiting = leaves(zk.nodes, zk_root, progress.last)
@@ -105,6 +106,7 @@ async def migrate(
             accounts=progress.accounts + len(accounts),
         )
         store.save_migration(zk_root, progress, written)
+        on_progress(progress)
         await trio.lowlevel.checkpoint()
     return progress.root
 

@@ -47,7 +47,12 @@ async def open_engine(settings: EngineSettings, context: PluginContext) -> Async
 
     limits = PoolLimits(transactions=settings.pool_transactions, for_sender=settings.pool_for_sender)
     opened = functools.partial(
-        PyEvmEngine, context.chain, seconds=settings.call_seconds, limits=limits, fill_seconds=settings.fill_seconds
+        PyEvmEngine,
+        context.chain,
+        seconds=settings.call_seconds,
+        limits=limits,
+        fill_seconds=settings.fill_seconds,
+        emit=context.emit,
     )
     if settings.store is StoreKind.MEMORY:
         yield opened(MemoryStore())
