@@ -24,7 +24,7 @@ class Limits:
     concurrent: int = 64
     """Requests (a batch is one) that are worked on at the same time; others wait."""
     connections: int = 512
-    """Open connections; one more takes the place of the one that has been idle longest."""
+    """Open connections; one more takes the place of the one whose request, or its rest, has been awaited longest."""
     request_seconds: float = 30
     """Time for the answer to a request, or to a whole batch."""
     idle_seconds: float = 120

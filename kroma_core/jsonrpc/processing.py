@@ -24,6 +24,7 @@ LARGE = 256 * 1024
 """Requests of more bytes are parsed in a thread: their nesting is looked at in Python."""
 
 _LONGEST_SHOWN = 80
+_EXACT = 2.0**53
 
 
 def ignore(event: Event) -> None:
@@ -160,7 +161,10 @@ def parse(body: bytes, depth: int) -> Any:
 
 
 def _is_id(value: Any) -> bool:
-    return value is None or (isinstance(value, str | int | float) and not isinstance(value, bool))
+    """Whether the value can be given back as it came: an integer beyond 64 bits is read as a float."""
+    if isinstance(value, float):
+        return abs(value) < _EXACT
+    return value is None or (isinstance(value, str | int) and not isinstance(value, bool))
 
 
 def _taken_apart(call: Any) -> tuple[str, Any]:
@@ -169,7 +173,7 @@ def _taken_apart(call: Any) -> tuple[str, Any]:
     if call.get("jsonrpc") != "2.0":
         raise RpcError(Code.INVALID_REQUEST, 'expected "jsonrpc": "2.0"')
     if not _is_id(call.get("id")):
-        raise RpcError(Code.INVALID_REQUEST, "id: expected text, a number or null")
+        raise RpcError(Code.INVALID_REQUEST, "id: expected text, a number of at most 64 bits, or null")
     name = call.get("method")
     if not isinstance(name, str):
         raise RpcError(Code.INVALID_REQUEST, "method: expected text")

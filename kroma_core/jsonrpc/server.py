@@ -90,7 +90,7 @@ class _Serving:
 
     @contextmanager
     def _waiting(self) -> Iterator[trio.CancelScope]:
-        """Around the wait for a request, during which the connection may have to give place to another."""
+        """Around the wait for a request, or its rest, during which the connection may have to give place to another."""
         name = next(self._names)
         with trio.CancelScope() as scope:
             self._idle[name] = scope

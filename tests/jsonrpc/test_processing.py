@@ -145,7 +145,9 @@ def test_many_brackets_that_are_not_deep_are_read() -> None:
     assert "result" in asked(call("test_echo", [[]] * 1000, "[" * 1000))
 
 
-@pytest.mark.parametrize("change", [{"jsonrpc": "1.0"}, {"method": 5}, {"method": None}, {"id": []}, {"id": True}])
+@pytest.mark.parametrize(
+    "change", [{"jsonrpc": "1.0"}, {"method": 5}, {"method": None}, {"id": []}, {"id": True}, {"id": 2.0**70}]
+)
 def test_a_call_of_another_form_is_invalid(change: dict[str, Any]) -> None:
     assert code_of(asked({**call("test_encoded"), **change})) == -32600
 

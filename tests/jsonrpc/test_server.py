@@ -211,6 +211,18 @@ def test_a_crowd_of_silent_connections_gives_way_to_one_that_asks() -> None:
     with_server(check, limits=Limits(connections=5))
 
 
+def test_a_crowd_with_requests_that_never_end_gives_way_to_one_that_asks() -> None:
+    async def check(server: Served) -> None:
+        begun = [await server.raw() for _ in range(20)]
+        for stream in begun:
+            await stream.send_all(HEAD + b"content-length: 100\r\n\r\n{")
+        await expect_alive(server)
+        for stream in begun:
+            await stream.aclose()
+
+    with_server(check, limits=Limits(connections=5))
+
+
 def test_a_client_that_does_not_read_its_answer_is_cut_off() -> None:
     async def large(request: Request) -> Response:
         return Response(body=b"x" * (16 << 20))
