@@ -129,10 +129,8 @@ class HttpConnection:
         if self._http.they_are_waiting_for_100_continue:
             await self._send_bytes(self._http.send(h11.InformationalResponse(status_code=100, headers=[])))
         parts, size = [], 0
-        found: bytes | None = None
-        with self._waiting() as scope:
-            scope.deadline = trio.current_time() + self._server.limits.receive_seconds
-            while found is None:
+        with trio.move_on_after(self._server.limits.receive_seconds), self._waiting() as place:
+            while True:
                 event = self._http.next_event()
                 if event is h11.NEED_DATA:
                     self._http.receive_data(await self._stream.receive_some(CHUNK))
@@ -142,10 +140,8 @@ class HttpConnection:
                     if size > most:
                         raise too_large
                 else:
-                    found = b"".join(parts)
-        if found is not None:
-            return found
-        if trio.current_time() < scope.deadline:
+                    return b"".join(parts)
+        if place.cancelled_caught:
             raise Gone  # another connection took this one's place
         raise Refused(Response.text("the request did not arrive in time\n", 408))
 
