@@ -1,0 +1,58 @@
+"""docs/plugins is true: the roles' pages are those of the protocols, the tutorial's code stands in the template."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+
+import pytest
+
+from kroma_core import api, errors
+from kroma_core.api import API_VERSION
+from tests.architecture.role_pages import FOLDER, pages
+from tests.architecture.sources import ROOT
+
+TEMPLATE = ROOT / "examples" / "plugin_template"
+CODE = [path.read_text() for path in sorted(TEMPLATE.rglob("*.py"))]
+
+
+@pytest.mark.parametrize("name", sorted(pages()))
+def test_the_page_of_a_role_is_that_of_its_protocol(name: str) -> None:
+    message = f"docs/plugins/{name} is not what `python -m tests.architecture.role_pages` writes"
+    assert (FOLDER / name).read_text() == pages()[name], message
+
+
+def test_the_tutorials_code_stands_in_the_template() -> None:
+    text = (FOLDER / "tutorial.md").read_text()
+    blocks = re.findall(r"^```python\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    assert len(blocks) >= 5
+    assert [block for block in blocks if not any(block.strip() in code for code in CODE)] == []
+    entry = tomllib.loads(re.findall(r"^```toml\n(.*?)^```", text, re.MULTILINE | re.DOTALL)[0])
+    project = tomllib.loads((TEMPLATE / "pyproject.toml").read_text())["project"]
+    assert entry["project"]["entry-points"] == project["entry-points"]
+
+
+def test_every_error_that_a_plugin_raises_is_explained() -> None:
+    text = (FOLDER / "errors.md").read_text()
+    for name in ("TemporaryError", "NotFound", "ResetError", "CriticalError", "ConfigError"):
+        assert hasattr(errors, name)
+        assert f"| `{name}` |" in text
+    for name in ("Missing", "Invalid", "Syncing", "Inconsistent"):
+        assert hasattr(api, name)
+        assert f"`{name}`" in text
+    assert f"`api={API_VERSION}`" in (FOLDER / "versions.md").read_text()
+
+
+def test_links_of_the_pages_lead_somewhere() -> None:
+    broken = [
+        f"{path.name}: {target}"
+        for path in sorted(FOLDER.glob("*.md"))
+        for target in re.findall(r"\]\(([^)#]+)[^)]*\)", path.read_text())
+        if "://" not in target and not (path.parent / target).exists()
+    ]
+    assert broken == []
+
+
+def test_the_template_imports_the_public_parts_of_core_only() -> None:
+    imported = {name for code in CODE for name in re.findall(r"kroma_core\.([a-z0-9_]+)", code)}
+    assert imported & {"node", "services", "cli"} == set()
