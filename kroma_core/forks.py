@@ -191,6 +191,9 @@ class Rules:
     kroma_fee_split: bool = False
     """Fees go to Kroma's protocol, L1 and validator vaults."""
     state: StateCommitment = StateCommitment.MPT
+    filled_transactions: int | None = None
+    filled_bytes: int | None = None
+    """Most that a block filled from a pool has, deposits included, for Kroma's prover; derived blocks may have more."""
 
     # --- engine API; clock: L2 block time
     forkchoice_version: int = 1
@@ -309,6 +312,8 @@ KROMA_FORKS: Mapping[Fork, Change] = {
         selfdestruct=False,
         kroma_fee_split=True,
         state=StateCommitment.ZK_TRIE,
+        filled_transactions=100,
+        filled_bytes=2_000_000,
         # kroma-node knows no other blob schedule than Cancun's, whatever L1 does.
         cancun_blob_fee_override=True,
     ),
@@ -323,6 +328,8 @@ KROMA_FORKS: Mapping[Fork, Change] = {
         selfdestruct=True,
         kroma_fee_split=False,
         state=StateCommitment.MPT,
+        filled_transactions=None,
+        filled_bytes=None,
     ),
     Fork.FJORD: _SHARED[Fork.FJORD],
 }

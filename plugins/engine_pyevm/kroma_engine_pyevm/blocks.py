@@ -81,18 +81,30 @@ class ExecutedBlock:
 
 @attrs.define(kw_only=True)
 class Room:
-    """What is left of a block being built. A supplier keeps `footprint` up to date."""
+    """What is left of a block being built. A supplier tells by `count` what it has put in.
+
+    `transactions` is how many it has, and `size` how many bytes they have, forced ones included.
+    """
 
     block: BlockExecution
     footprint: int
     footprint_scalar: int
+    transactions: int
+    size: int
 
     def takes(self, raw: bytes) -> bool:
-        """Whether a transaction's data still fits, apart from its gas."""
+        """Whether a transaction still fits, apart from its gas."""
+        rules = self.block.rules
+        if rules.filled_transactions is not None and self.transactions >= rules.filled_transactions:
+            return False
+        if rules.filled_bytes is not None and self.size + len(raw) > rules.filled_bytes:
+            return False
         return self.footprint + self._footprint_of(raw) <= self.block.environment.gas_limit
 
     def count(self, raw: bytes) -> None:
         self.footprint += self._footprint_of(raw)
+        self.transactions += 1
+        self.size += len(raw)
 
     def _footprint_of(self, raw: bytes) -> int:
         return da_footprint([raw], self.footprint_scalar) if self.footprint_scalar else 0
@@ -258,7 +270,13 @@ async def execute_block(
             raise InvalidBlock(f"transaction {index} of block {plan.number}: {error}") from error
     transactions = plan.transactions
     if supply is not None and (footprint_scalar is not None or not plan.rules.da_footprint):
-        room = Room(block=block, footprint=footprint, footprint_scalar=footprint_scalar or 0)
+        room = Room(
+            block=block,
+            footprint=footprint,
+            footprint_scalar=footprint_scalar or 0,
+            transactions=len(transactions),
+            size=sum(map(len, transactions)),
+        )
         transactions += await supply.fill(room)
         footprint = room.footprint
     nodes: dict[Hash32, bytes] = {}
