@@ -66,6 +66,7 @@ class Ledger:
     _rows: dict[str, list[tuple[Any, ...]]] = attrs.field(factory=dict, init=False)
     _blocks: list[tuple[Any, ...]] = attrs.field(factory=list, init=False)
     _state: dict[str, tuple[str, str, float]] = attrs.field(factory=dict, init=False)
+    _heads: HeadsMoved | None = attrs.field(default=None, init=False)
     _before_input: int | None = attrs.field(default=None, init=False)
     """An id below those of the frames that were read last, for what these put an end to."""
     _changes: list[Change] = attrs.field(factory=list, init=False)
@@ -78,9 +79,15 @@ class Ledger:
         for event in events:
             if type(event) is BlockDerived:  # most of them, when many come
                 self._derived(event)
+            elif type(event) is HeadsMoved:  # as many: the last one counts
+                self._heads = event
             else:
                 self._take(event, now)
         self._barrier()
+        if self._heads is not None:
+            moved, self._heads = self._heads, None
+            names = ("unsafe", "safe", "finalized", "derived_l1")
+            self.note("heads", {name: _block(getattr(moved, name)) for name in names}, now)
         if self._state:
             self._changes.append((_STATE, list(self._state.values())))
             self._state = {}
@@ -131,9 +138,6 @@ class Ledger:
     def _happened(self, event: Event, now: float) -> None:
         """Take note of what concerns the node more than its data."""
         match event:
-            case HeadsMoved():
-                heads = {name: _block(getattr(event, name)) for name in ("unsafe", "safe", "finalized", "derived_l1")}
-                self.note("heads", heads, now)
             case PipelineReset():
                 self._begin(event, now)
             case L1Reorganised():
@@ -190,8 +194,8 @@ class Ledger:
             )  # fmt: skip
 
     def _judged(self, verdict: Verdict) -> None:
-        if verdict.outcome is Outcome.ACCEPTED and verdict.subject is Subject.BATCH and not verdict.numbers:
-            return  # the block that comes of it says as much
+        if says_nothing(verdict):
+            return
         l1 = verdict.origin.number if verdict.origin is not None else self._l1
         channel, batch = _place(verdict.place)
         id = None
@@ -256,6 +260,13 @@ class Ledger:
         if self._rows:
             self._changes += [(INSERT[table], rows) for table, rows in self._rows.items()]
             self._rows = {}
+
+
+def says_nothing(event: Event) -> bool:
+    """Whether this is the verdict on a valid single batch: the block that comes of it says as much."""
+    if not isinstance(event, Verdict):
+        return False
+    return event.subject is Subject.BATCH and event.outcome is Outcome.ACCEPTED and not event.numbers
 
 
 def _place(place: BatchPlace | None) -> tuple[bytes | None, int | None]:

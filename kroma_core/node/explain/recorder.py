@@ -11,8 +11,8 @@ import trio
 
 from kroma_core.api import Clock
 from kroma_core.errors import KromaError
-from kroma_core.events import Event, StoreSetAside, Warned
-from kroma_core.node.explain.ledger import KEPT, Ledger
+from kroma_core.events import Event, HeadsMoved, StoreSetAside, Verdict, Warned
+from kroma_core.node.explain.ledger import KEPT, Ledger, says_nothing
 from kroma_core.node.explain.store import StoreProblem, VerdictStore
 from kroma_core.node.profile import ExplainTable
 from kroma_core.node.safe_head_store import set_aside
@@ -39,6 +39,7 @@ class VerdictRecorder:
     table: ExplainTable
     clock: Clock
     _pending: list[Event] = attrs.field(factory=list, init=False)
+    _heads: Event | None = attrs.field(default=None, init=False)
     _lost: int = attrs.field(default=0, init=False)
     _store: VerdictStore | None = attrs.field(default=None, init=False)
     _ledger: Ledger = attrs.field(factory=Ledger, init=False)
@@ -48,7 +49,10 @@ class VerdictRecorder:
     _pruned: float = attrs.field(default=float("-inf"), init=False)
 
     def on_event(self, event: Event) -> None:
-        if type(event) in KEPT and not self._given_up:
+        kind = type(event)
+        if kind is HeadsMoved:
+            self._heads = event  # the last one counts, and there is one a block
+        elif kind in KEPT and not self._given_up and not (kind is Verdict and says_nothing(event)):
             if len(self._pending) < MOST_PENDING:
                 self._pending.append(event)
             else:
@@ -103,6 +107,9 @@ class VerdictRecorder:
                 self._beat = now
                 self._ledger.note("alive", {}, now)
             events, self._pending = self._pending, []
+            if self._heads is not None:
+                events.append(self._heads)
+                self._heads = None
             lost, self._lost = self._lost, 0
             if lost:
                 self._ledger.note("lost", {"events": lost}, now)
