@@ -28,6 +28,7 @@ from kroma_core.events import (
     SourceDistrusted,
     StateMigrating,
     StoreSetAside,
+    Subject,
     UnsafePayload,
     Verdict,
     Warned,
@@ -50,7 +51,8 @@ def sentence(event: Event) -> str:
     match event:
         case Verdict():
             where = f" in L1 block {event.origin.number}" if event.origin is not None else ""
-            return f"{event.subject} {event.name}{where}: {event.outcome}, {explain(event)}"
+            name = f"0x{event.name}" if event.subject is Subject.TRANSACTION else event.name
+            return f"{event.subject} {name}{where}: {event.outcome}, {explain(event)}"
         case InboxRead():
             carried = f"{event.blobs} blobs, {event.inputs} inputs" if event.blobs else f"{event.inputs} inputs"
             return f"batcher transaction 0x{event.transaction.hex()} in L1 block {event.origin.number}: {carried}"

@@ -76,6 +76,13 @@ def test_a_verdict_says_what_why_by_which_rule_and_with_which_numbers() -> None:
     )
 
 
+def test_a_transaction_is_named_by_its_hash_as_other_tools_take_it() -> None:
+    name = "12" * 32
+    assert sentence(attrs.evolve(VERDICT, subject=Subject.TRANSACTION, name=name)).startswith(
+        f"transaction 0x{name} in "
+    )
+
+
 @pytest.mark.parametrize("event", EVERY, ids=event_name)
 def test_every_event_has_words_and_json(event: Event) -> None:
     assert "\n" not in sentence(event)

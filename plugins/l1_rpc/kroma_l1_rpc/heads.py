@@ -23,6 +23,8 @@ LINK_BATCH: Final = 32
 TOLERATED_LAG: Final = 2
 """Blocks that a server may be behind the known head without being asked last for it."""
 
+_ATTEMPT = "find the L1 heads"
+
 
 @attrs.frozen(kw_only=True)
 class _Shown:
@@ -92,7 +94,7 @@ class HeadFollower:
         if self._heads is None:
             await self.poll()
         if self._heads is None:
-            raise TemporaryError("find the L1 heads: no server shows one")
+            raise TemporaryError(f"{_ATTEMPT}: no server shows one")
         return self._heads
 
     async def run(self) -> None:
@@ -107,8 +109,8 @@ class HeadFollower:
                 self._emit(
                     Retrying(
                         part=self._pool.trust.part,
-                        what="find the L1 heads",
-                        error=str(error),
+                        what=_ATTEMPT,
+                        error=str(error).removeprefix(f"{_ATTEMPT}: "),
                         attempt=attempt,
                         delay=self._poll_interval,
                     )
@@ -154,7 +156,7 @@ class HeadFollower:
                 self._labels_due = now + self._labels_interval
             self._publish(adopted.labels, survey)
         elif not doubtful:
-            raise TemporaryError(f"find the L1 heads: {'; '.join(told)}")
+            raise TemporaryError(f"{_ATTEMPT}: {'; '.join(told)}")
 
     async def _adopt_highest(self, shown: Sequence[_Shown], told: list[str]) -> _Shown | None:
         """Make the highest of these heads the head, or the next one where it cannot be tied to what is known."""

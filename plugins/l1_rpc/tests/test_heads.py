@@ -233,6 +233,22 @@ def test_a_websocket_tells_of_a_head_before_the_next_look(run: Any, follow: Any)
     run(body)
 
 
+def test_silence_is_told_without_saying_twice_what_was_tried(follow: Any, run: Any) -> None:
+    node = RpcNode(l1=long_l1(5))
+
+    async def body() -> None:
+        async with follow(node) as followed:
+            await followed.until(lambda heads: True)
+            node.plant = down
+            await followed.told(lambda event: isinstance(event, Retrying))
+            told = next(event for event in followed.events if isinstance(event, Retrying))
+            assert told.what == "find the L1 heads"
+            assert "find the L1 heads" not in told.error
+            assert "503" in told.error
+
+    run(body)
+
+
 def test_silence_of_all_servers_is_told_and_ends(follow: Any, run: Any) -> None:
     l1 = long_l1(5)
     node = RpcNode(l1=l1)
