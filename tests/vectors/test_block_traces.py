@@ -1,0 +1,35 @@
+"""kroma-units/block_traces: what kroma-geth tells the prover of a block, checked with the node's own rules."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kroma_core.codec.rpc_blocks import header_from_json
+from kroma_core.state_proof import proven_account, proven_word
+from kroma_core.types import Address
+from kroma_core.zktrie.accounts import Account
+from tests.vectors.unit_files import hex_bytes, unit_cases
+
+
+@unit_cases("kroma-units/block_traces")
+def test_header_and_state_of_a_trace_hold(case: dict[str, Any], unit_file: dict[str, Any]) -> None:
+    """The header has its hash; accounts and storage that the block touches are proven in the state before it."""
+    trace = case["trace"]
+    header = header_from_json(trace["header"])
+    assert header.hash == hex_bytes(trace["header"]["hash"])
+    storage = trace["storageTrace"]
+    assert header.state_root == hex_bytes(storage["rootAfter"])
+    before = hex_bytes(storage["rootBefore"])
+    accounts: dict[Address, Account | None] = {}
+    for name, proof in storage["proofs"].items():
+        accounts[hex_bytes(name)] = proven_account(before, hex_bytes(name), [hex_bytes(node) for node in proof])
+    for name, slots in storage["storageProofs"].items():
+        account = accounts[hex_bytes(name)]
+        for slot, proof in slots.items():
+            root = account.storage_root if account is not None else bytes(32)
+            proven_word(root, hex_bytes(slot), [hex_bytes(node) for node in proof])
+    # The first transaction finds its sender and its contract in that state.
+    for party in (trace["executionResults"][0]["from"], trace["executionResults"][0]["to"], trace["coinbase"]):
+        found = accounts[hex_bytes(party["address"])]
+        assert found is not None
+        assert (found.balance, found.code_hash) == (int(party["balance"], 16), hex_bytes(party["codeHash"]))
