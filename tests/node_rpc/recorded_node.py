@@ -15,6 +15,7 @@ import trio
 from kroma_core.api.settings import Port
 from kroma_core.node.assemble import assemble
 from kroma_core.node.driver import Driver
+from kroma_core.node.explain.recorder import VerdictRecorder
 from kroma_core.node.plan import plan_replay
 from kroma_core.node.profile import LogLevel, RpcTable
 from kroma_core.node.rpc.serve import serve_node_rpc
@@ -64,7 +65,12 @@ async def recorded_node(
     plan = plan_replay(recording, profile, installed(), {}, folder / "data")
     watch = Watch(clock=lambda: now)
     levels: list[LogLevel] = []
-    async with assemble(plan, observers={"health": watch}) as parts, trio.open_nursery() as nursery:
+    recorder = VerdictRecorder(plan.explain, clock=lambda: now)
+    async with (
+        assemble(plan, observers={"health": watch, "explain": recorder}) as parts,
+        recorder.kept_in(folder / "explain.sqlite", parts.emit),
+        trio.open_nursery() as nursery,
+    ):
         driver = Driver(config=plan.chain, l1=parts.l1, data=parts.data, engine=parts.engine, emit=parts.emit)
         if follow:
             await driver.follow()
@@ -80,7 +86,9 @@ async def recorded_node(
             driver=driver,
         )
         table = RpcTable(port=Port(0), admin=admin)
-        host, port = await nursery.start(partial(serve_node_rpc, table, view, plan=plan, watch=watch))
+        host, port = await nursery.start(
+            partial(serve_node_rpc, table, view, plan=plan, watch=watch, recorder=recorder)
+        )
         yield Asked(url=f"http://{host}:{port}", driver=driver, log_levels=levels)
         nursery.cancel_scope.cancel()
 
