@@ -22,10 +22,19 @@ ENGINES = ("pyevm", "op-geth")
 
 
 @attrs.frozen(kw_only=True)
+class Abandoned:
+    """The L1 head that a reorg replaced, and how many blocks really changed."""
+
+    number: int
+    hash: str
+    depth: int
+
+
+@attrs.frozen(kw_only=True)
 class Scenario:
     """Safe heads that were abandoned and reached, by depth; sync status at the end; what our nodes logged."""
 
-    abandoned: dict[int, dict[str, Any]]
+    abandoned: dict[int, Abandoned]
     agreed: dict[int, dict[str, dict[str, Any]]]
     reference: dict[str, Any]
     ours: dict[str, dict[str, Any]]
@@ -38,7 +47,7 @@ def scenario(tmp_path_factory: pytest.TempPathFactory) -> Scenario:
 
 
 async def _scenario(folder: Path) -> Scenario:
-    abandoned: dict[int, dict[str, Any]] = {}
+    abandoned: dict[int, Abandoned] = {}
     agreed: dict[int, dict[str, dict[str, Any]]] = {}
     async with AsyncExitStack() as stack:
         l1 = await stack.enter_async_context(anvil(folder / "l1", epoch=64))
@@ -57,9 +66,13 @@ async def _scenario(folder: Path) -> Scenario:
                 while head != (head := await l1.rpc.number()):  # one more block may have been on its way
                     for node in (world.sequencer, *nodes.values()):
                         await at_rest(node, l1)
-                abandoned[depth] = await l1.rpc.block(head)
+                before = [(await l1.rpc.block(number))["hash"] for number in range(head - depth + 1, head + 1)]
                 await l1.reorg(depth)
-                assert (await l1.rpc.block(head))["hash"] != abandoned[depth]["hash"]
+                after = [(await l1.rpc.block(number))["hash"] for number in range(head - depth + 1, head + 1)]
+                # an empty block at the bottom comes out as it was
+                changed = sum(old != new for old, new in zip(before, after, strict=True))
+                assert changed
+                abandoned[depth] = Abandoned(number=head, hash=before[-1], depth=changed)
                 await l1.keep_mining(1)
                 safe = await _all_beyond(safe + 2, world, nodes)
                 agreed[depth] = {name: (await node.status())["safe_l2"] for name, node in nodes.items()}
@@ -113,6 +126,6 @@ def test_in_the_end_the_sync_status_is_that_of_op_node(scenario: Scenario, engin
 @pytest.mark.parametrize("depth", DEPTHS)
 @pytest.mark.parametrize("engine", ENGINES)
 def test_a_reorg_is_told_with_the_block_that_was_left(scenario: Scenario, engine: str, depth: int) -> None:
-    number = int(scenario.abandoned[depth]["number"], 16)
+    left = scenario.abandoned[depth]
     told = [line.partition(" gives way")[0][17:] for line in scenario.logs[engine].splitlines() if "L1 reorg, " in line]
-    assert f"L1 reorg, {depth} deep: {number} ({scenario.abandoned[depth]['hash']})" in told
+    assert f"L1 reorg, {left.depth} deep: {left.number} ({left.hash})" in told
