@@ -70,7 +70,7 @@ class Plan:
     servers: ServerTables
     data_dir: Path
     parts: tuple[PlannedPart, ...]
-    explain: ExplainTable = ExplainTable()
+    explain: ExplainTable = attrs.field(factory=ExplainTable)
 
     def of_role(self, role: Role) -> tuple[PlannedPart, ...]:
         return tuple(part for part in self.parts if part.role is role)

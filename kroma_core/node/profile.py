@@ -254,9 +254,7 @@ def read_profile(path: Path, environment: Mapping[str, str], problems: list[str]
     parts = {
         role: _part_tables(path, role, tables[role.value], reader, problems) for role in Role if role.value in tables
     }
-    return Profile(
-        name=path.stem, reader=reader, chain=chain, node=node, explain=explain, servers=servers, parts=parts
-    )
+    return Profile(name=path.stem, reader=reader, chain=chain, node=node, explain=explain, servers=servers, parts=parts)
 
 
 def _load(path: Path) -> dict[str, Any]:
