@@ -24,6 +24,7 @@ from bench.rows import Row, rows_from_json, show
 MEASUREMENTS = {
     "channel_decode": "channels to singular batches, beside op-node's reader",
     "pipeline": "the whole derivation without an engine, beside op-node's pipeline",
+    "explain": "what keeping derivation's verdicts costs a node",
     "engine_transfers": "transfers through the embedded engine, beside plain py-evm",
     "engine_precompiles": "blocks full of the most expensive cryptography",
     "zktrie": "Poseidon and the ZK trie, beside a Go implementation of the hash",
