@@ -13,18 +13,35 @@ from tests.peers.l2 import op_geth
 from tests.peers.node import PYEVM, beacon, engine_rpc, kroma_record, l1_rpc, replayed, verifier
 from tests.peers.programs import Running
 from tests.peers.rpc import shown_with, until
-from tests.peers.scenarios import at_rest, deposit, eventful_blocks, posting, sequenced
+from tests.peers.scenarios import World, at_rest, deposit, eventful_blocks, posting, sequenced
+
+REORG = "WARNING L1 reorg"
 
 
-async def told(recorder: Running, safe: int, seconds: float = 90) -> None:
-    """Wait until the recorder has logged a safe head that is as high."""
+async def told(recorder: Running, safe: int, *, after: str = "", seconds: float = 90) -> None:
+    """Wait until the recorder has logged a safe head that is as high, after it logged something else."""
 
     async def highest() -> int:
         recorder.check()
-        return max((int(number) for number in re.findall(r" safe (\d+) \(", recorder.log.read_text())), default=0)
+        log = recorder.log.read_text()
+        if after:
+            _, found, log = log.rpartition(after)
+            if not found:
+                return 0
+        return max((int(number) for number in re.findall(r" safe (\d+) \(", log)), default=0)
 
     with shown_with(recorder):
         await until(highest, lambda number: number >= safe, seconds=seconds, what=f"safe block {safe} recorded")
+
+
+async def sequenced_from(world: World, l1_number: int) -> None:
+    """Wait until the sequencer builds on L1 blocks beyond one: blocks on an abandoned branch are gone then."""
+    await until(
+        world.sequencer.status,
+        lambda status: bool(status["unsafe_l2"]["l1origin"]["number"] > l1_number),
+        seconds=120,
+        what=f"an L2 block that builds on an L1 block beyond {l1_number}",
+    )
 
 
 async def assert_replayed(folder: Path, recording: Path, head: dict[str, object]) -> None:
@@ -48,13 +65,15 @@ def test_a_recording_of_a_live_anvil_with_a_reorg_is_replayed_to_the_safe_head_o
                     await l1.keep_mining(0)
                     await deposit(l1)
                     await l1.reorg(3)
+                    branch = await l1.rpc.number()
                     await l1.keep_mining(1)
+                    await sequenced_from(world, branch)
                     last = await world.stop()
                     number = int(last["number"], 16)
                     await world.sequencer.until_safe(number)
                     await l1.keep_mining(0)
                     await at_rest(world.sequencer, l1)
-                    await told(recorder, number)
+                    await told(recorder, number, after=REORG)
         await assert_replayed(tmp_path / "replay", recording, {"number": number, "hash": last["hash"]})
 
     trio.run(main)
