@@ -48,10 +48,12 @@ class Offer(Generic[R]):
     `kind` is what a profile writes. `config` is a frozen attrs class whose fields, types and defaults are the
     documentation of the settings. `open(config, context, **required)` returns an async context manager that yields the
     part; the roles in `requires` are opened first and passed by the role's name (`blobs=` and `data=`: a tuple, in
-    profile order; `l1=`, `engine=`: one part). `check(config, chain)` tells what is wrong with settings on a chain as
-    far as it shows without opening anything; it may read files. `inspect(config, context)` asks the servers that the
-    part would use what they are, one `Facts` each: without opening the part, without writing anything, and without
-    raising for a server that is silent. None where there is nobody to ask.
+    profile order; `l1=`, `engine=`: one part). An offer that requires its own role stands on another part of it: the
+    profile's table for it has that one's in it (`[engine.wraps]`), and it has the capabilities that both claim.
+    `check(config, chain)` tells what is wrong with settings on a chain as far as it shows without opening anything; it
+    may read files. `inspect(config, context)` asks the servers that the part would use what they are, one `Facts` each:
+    without opening the part, without writing anything, and without raising for a server that is silent. None where
+    there is nobody to ask.
     """
 
     kind: str

@@ -57,6 +57,8 @@ def summary(plan: Plan) -> str:
     """The chain and the parts of a plan, one line each."""
     rollup = plan.chain.rollup
     lines = [f"  chain    {rollup.name or 'unnamed'} (id {rollup.l2_chain_id}, family {rollup.family})"]
-    lines += [f"  {part.role:<8} {part.installed.offer.kind} ({part.installed.source})" for part in plan.parts]
+    for part in plan.parts:
+        names = [f"{layer.installed.offer.kind} ({layer.installed.source})" for layer in part.layers]
+        lines.append(f"  {part.role:<8} {' on '.join(names)}")
     lines.append(f"  data in  {plan.data_dir}")
     return "\n".join(lines)

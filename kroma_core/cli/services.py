@@ -104,7 +104,7 @@ def _eth(plan: Plan) -> Sequence[Announced]:
 
 def _eth_view(plan: Plan, view: EngineView, *, miner: bool) -> EthView:
     """The engine as its offer says it is; the plan has made sure that it answers state queries."""
-    with_pool = any(Capability.TX_POOL in part.installed.offer.capabilities for part in plan.of_role(Role.ENGINE))
+    with_pool = any(Capability.TX_POOL in part.installed.capabilities for part in plan.of_role(Role.ENGINE))
     return EthView(
         engine=view.engine,
         queries=cast(StateQueries, view.engine),

@@ -134,7 +134,14 @@ async def _open(
 ) -> Any:
     """The part, opened; it is closed with `stack`."""
     offer = part.installed.offer
-    required = {role.value: tuple(opened[role]) if role in MANY else opened[role][0] for role in offer.requires}
+    required = {
+        role.value: tuple(opened[role]) if role in MANY else opened[role][0]
+        for role in offer.requires
+        if role is not part.role
+    }
+    if part.wraps is not None:
+        below = await _open(part.wraps, plan, opened, broadcast, clock, stack)
+        required[part.role.value] = (below,) if part.role in MANY else below
     with _Noted(f"while opening {part}"):
         part.data_dir.mkdir(parents=True, exist_ok=True)
         context = PluginContext(chain=plan.chain, data_dir=part.data_dir, clock=clock, emit=broadcast)

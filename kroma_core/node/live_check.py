@@ -103,7 +103,7 @@ async def _inspect_all(plan: Plan, clock: Clock, problems: list[str]) -> list[_I
 
     with tempfile.TemporaryDirectory(prefix="kroma-check-") as folder:
         async with trio.open_nursery() as nursery:
-            for place, part in enumerate(plan.parts):
+            for place, part in enumerate(plan.layers):
                 nursery.start_soon(ask, place, part, Path(folder))
     return [found[place] for place in sorted(found)]
 
@@ -170,7 +170,7 @@ def _oldest_blobs(inspected: Sequence[_Inspected], plan: Plan) -> int | None:
     rollup = plan.chain.rollup
     engines = [facts for _, facts in _facts_of(inspected, Role.ENGINE)]
     safe = next((facts.safe_time for facts in engines if facts.safe_time), None)
-    asked = any(part.installed.offer.inspect is not None for part in plan.of_role(Role.ENGINE))
+    asked = any(part.installed.offer.inspect is not None for part in plan.layers if part.role is Role.ENGINE)
     if safe is None and (plan.data_dir.exists() or (asked and all(facts.silent for facts in engines))):
         return None  # an engine that keeps its chain in the folder and is not open, or that gave no answer
     first = _first_blobs(plan.chain)
@@ -197,8 +197,8 @@ def _lines(inspected: Sequence[_Inspected], plan: Plan, now: float) -> Iterator[
         for facts in one.facts:
             told = ", ".join(_told(one.role, facts, now))
             yield f"{one.name(facts)}: {told or 'no answer'}"
-    for part in plan.parts:
-        if id(part) not in asked and part.role in (Role.L1, Role.BLOBS, Role.ENGINE):
+    for part in plan.layers:
+        if id(part) not in asked and not part.installed.is_wrapper and part.role in (Role.L1, Role.BLOBS, Role.ENGINE):
             yield f"{part.role} {part.installed.offer.kind}: asks no server"
 
 

@@ -14,10 +14,11 @@ from typing import Any
 import attrs
 
 from kroma_core.api.roles import Capability, Role
-from kroma_core.api.settings import Port, RecordingFile
+from kroma_core.api.settings import RecordingFile
 from kroma_core.chain.config import ChainConfig
 from kroma_core.errors import ConfigError
 from kroma_core.node.chain_choice import chain_of_recording, chain_of_table
+from kroma_core.node.ports import clashing_ports
 from kroma_core.node.profile import (
     MANY,
     ChainTable,
@@ -31,6 +32,7 @@ from kroma_core.node.profile import (
     read_profile,
 )
 from kroma_core.node.registry import InstalledOffer, Registry, incompatibility
+from kroma_core.node.settings import SettingsReader
 
 _ORDER = (Role.OBSERVE, Role.L1, Role.BLOBS, Role.DATA, Role.ENGINE, Role.P2P, Role.PROOF)
 """Parts are opened in this order where requirements do not say otherwise: observers see the rest begin."""
@@ -46,6 +48,12 @@ class PlannedPart:
     installed: InstalledOffer
     settings: Any
     data_dir: Path
+    wraps: PlannedPart | None = None
+
+    @property
+    def layers(self) -> tuple[PlannedPart, ...]:
+        """This part, what it stands on, and what that stands on."""
+        return (self, *self.wraps.layers) if self.wraps is not None else (self,)
 
     @property
     def role(self) -> Role:
@@ -76,9 +84,14 @@ class Plan:
         return tuple(part for part in self.parts if part.role is role)
 
     @property
+    def layers(self) -> tuple[PlannedPart, ...]:
+        """All parts, those too that others stand on."""
+        return tuple(layer for part in self.parts for layer in part.layers)
+
+    @property
     def executes(self) -> bool:
         """Whether the engine computes blocks itself, rather than answering with recorded ones."""
-        return any(Capability.EXECUTES in part.installed.offer.capabilities for part in self.of_role(Role.ENGINE))
+        return any(Capability.EXECUTES in part.installed.capabilities for part in self.of_role(Role.ENGINE))
 
 
 def plan_profile(path: Path, registry: Registry, environment: Mapping[str, str], *, strict: bool = False) -> Plan:
@@ -126,7 +139,8 @@ def plan_replay(
         fitting = [
             found
             for found in registry.of_role(Role.ENGINE)
-            if (
+            if not found.is_wrapper
+            and (
                 _plays(found)
                 if without_execution
                 else Capability.EXECUTES in found.offer.capabilities and not _mandatory(found)
@@ -151,7 +165,7 @@ def _plan(profile: Profile, chain: ChainConfig | None, registry: Registry, probl
         if tables is None and role in demanded:
             tables = _only(role, registry.of_role(role), registry, "", problems)
         chosen += _resolved(tables or (), registry, problems)
-    if Role.BLOBS not in profile.parts and any(Role.BLOBS in found.offer.requires for _, found in chosen):
+    if Role.BLOBS not in profile.parts and any(Role.BLOBS in found.requires for _, found in chosen):
         tables = _only(Role.BLOBS, registry.of_role(Role.BLOBS), registry, "", problems)
         chosen += _resolved(tables, registry, problems)
     problems += _unmet(chosen)
@@ -160,13 +174,10 @@ def _plan(profile: Profile, chain: ChainConfig | None, registry: Registry, probl
     problems += _inseparable(profile, chosen)
     parts: list[PlannedPart] = []
     for table, found in chosen:
-        settings: Any = profile.reader.read(table.settings, found.offer.config, table.place, problems)
-        if settings is not None and chain is not None:
-            problems += [f"{table.place}: {problem}" for problem in found.offer.check(settings, chain)]
-        same = sum(part.installed is found for part in parts)
-        folder = found.offer.kind + (f"-{same + 1}" if same else "")
-        parts.append(PlannedPart(installed=found, settings=settings, data_dir=data_dir / found.role / folder))
-    problems += _clashing_ports(parts, profile.servers)
+        above = [layer for part in parts for layer in part.layers]
+        parts.append(_planned(table, found, above, data_dir, chain, profile.reader, problems))
+    asked = [(str(layer), layer.settings) for part in parts for layer in part.layers if layer.settings is not None]
+    problems += clashing_ports(asked, profile.servers)
     ordered = _in_opening_order(parts, problems)
     if problems or chain is None:
         raise ConfigError(*problems)
@@ -181,19 +192,42 @@ def _plan(profile: Profile, chain: ChainConfig | None, registry: Registry, probl
     )
 
 
+def _planned(
+    table: PartTable,
+    found: InstalledOffer,
+    above: Sequence[PlannedPart],
+    data_dir: Path,
+    chain: ChainConfig | None,
+    reader: SettingsReader,
+    problems: list[str],
+) -> PlannedPart:
+    """A part with its settings, and what it stands on; `above` are those planned so far."""
+    settings: Any = reader.read(table.settings, found.offer.config, table.place, problems)
+    if settings is not None and chain is not None:
+        problems += [f"{table.place}: {problem}" for problem in found.offer.check(settings, chain)]
+    same = sum(part.installed.offer is found.offer for part in above)
+    folder = found.offer.kind + (f"-{same + 1}" if same else "")
+    part = PlannedPart(installed=found, settings=settings, data_dir=data_dir / found.role / folder)
+    if table.wraps is None or found.wraps is None:
+        return part
+    below = _planned(table.wraps, found.wraps, [*above, part], data_dir, chain, reader, problems)
+    return attrs.evolve(part, wraps=below)
+
+
 def _resolved(
     tables: Sequence[PartTable], registry: Registry, problems: list[str]
 ) -> list[tuple[PartTable, InstalledOffer]]:
     """The offers that tables name; what they cannot have is a problem."""
     found: list[tuple[PartTable, InstalledOffer]] = []
     for table in tables:
-        offer = _named(table, registry, problems)
-        if offer is None:
+        named = _named(table, registry, problems)
+        if named is None:
             continue
+        table, offer = _with_wrapped(table, named, registry, problems)
         incompatible = incompatibility(offer)
         if incompatible is not None:
             problems.append(f"{table.place}: {incompatible}")
-        missing = table.needs - offer.offer.capabilities
+        missing = table.needs - offer.capabilities
         if missing:
             others = registry.of_role(table.role)
             able = [other.offer.kind for other in others if table.needs <= other.offer.capabilities]
@@ -205,9 +239,29 @@ def _resolved(
     return found
 
 
+def _with_wrapped(
+    table: PartTable, found: InstalledOffer, registry: Registry, problems: list[str]
+) -> tuple[PartTable, InstalledOffer]:
+    """A part that stands on another of its role, with that one: as the table says, or the only one that there is."""
+    if not found.is_wrapper:
+        if table.wraps is not None:
+            problems.append(f"{table.wraps.place}: {found.offer.kind!r} stands on no other {found.role}")
+        return attrs.evolve(table, wraps=None), found
+    candidates = [other for other in registry.of_role(found.role) if not other.is_wrapper]
+    tables = [table.wraps] if table.wraps is not None else [_table_for(other) for other in candidates]
+    if table.wraps is None and len(candidates) != 1:
+        choice = _choice(found.role, candidates, registry)
+        problems.append(f"{table.place} wraps: missing; {found.offer.kind!r} stands on another {found.role}; {choice}")
+        return table, found
+    below = _resolved(tables, registry, problems)
+    if not below:
+        return table, found
+    return attrs.evolve(table, wraps=below[0][0]), attrs.evolve(found, wraps=below[0][1])
+
+
 def _named(table: PartTable, registry: Registry, problems: list[str]) -> InstalledOffer | None:
     if table.kind is None:
-        only = registry.of_role(table.role)
+        only = [found for found in registry.of_role(table.role) if not found.is_wrapper]
         if len(only) == 1:
             return only[0]
         problems.append(f"{table.place} kind: missing; {_choice(table.role, only, registry)}")
@@ -225,6 +279,7 @@ def _only(
     role: Role, candidates: Sequence[InstalledOffer], registry: Registry, which: str, problems: list[str]
 ) -> tuple[PartTable, ...]:
     """The table of the one offer that can fill a role which a profile leaves out."""
+    candidates = [found for found in candidates if not found.is_wrapper]
     if len(candidates) == 1:
         return (_table_for(candidates[0]),)
     header = f"[[{role}]]" if role in MANY else f"[{role}]"
@@ -254,7 +309,7 @@ def _table_for(found: InstalledOffer) -> PartTable:
 def _unmet(chosen: Sequence[tuple[PartTable, InstalledOffer]]) -> Iterator[str]:
     present = {found.role for _, found in chosen}
     for table, found in chosen:
-        for role in found.offer.requires:
+        for role in sorted(found.requires):
             if role not in present:
                 yield f"{table.place}: {found.offer.kind!r} requires a part for role {role}, and the profile has none"
 
@@ -271,7 +326,7 @@ def _idle(profile: Profile, chosen: Sequence[tuple[PartTable, InstalledOffer]]) 
         return
     if servers.authrpc is None and servers.eth is None:
         yield "[node] derive = false: there is nothing to do; serve the engine with [authrpc]"
-    required = {role for _, found in chosen for role in found.offer.requires}
+    required = {role for _, found in chosen for role in found.requires}
     for table, _ in chosen:
         if table.role in _FOR_DERIVATION - required:
             yield f"{table.place}: a node that does not derive (derive = false in [node]) has no use for it"
@@ -296,7 +351,7 @@ def _unserved(profile: Profile, chosen: Sequence[tuple[PartTable, InstalledOffer
         yield "[rpc]: a node that does not derive (derive = false in [node]) has no status to tell; leave it out"
     asking = [name for name in ("eth", "authrpc") if getattr(profile.servers, name) is not None]
     for table, found in chosen:
-        if table.role is Role.ENGINE and Capability.STATE_QUERIES not in found.offer.capabilities:
+        if table.role is Role.ENGINE and Capability.STATE_QUERIES not in found.capabilities:
             for name in asking:
                 yield (
                     f"[{name}]: engine {found.offer.kind!r} ({found.source}) does not answer state queries here; "
@@ -329,41 +384,18 @@ def _playing(role: Role, tables: Sequence[PartTable], registry: Registry, proble
 
 def _with_recording(table: PartTable, recording: Path, registry: Registry) -> PartTable:
     found = registry.find(table.role, table.kind) if table.kind is not None else None
+    if table.wraps is not None:
+        table = attrs.evolve(table, wraps=_with_recording(table.wraps, recording, registry))
     if found is None:
         return table
     played = {name: str(recording.absolute()) for name in _recording_settings(found)}
     return attrs.evolve(table, settings={**table.settings, **played})
 
 
-def _clashing_ports(parts: Sequence[PlannedPart], servers: ServerTables) -> Iterator[str]:
-    users: dict[int, list[str]] = {}
-    for server in attrs.fields(ServerTables):
-        if (table := getattr(servers, server.name)) is not None:
-            for name, port in _ports(table):
-                users.setdefault(port, []).append(f"{name} of [{server.name}]")
-    for part in parts:
-        if part.settings is not None:
-            for name, port in _ports(part.settings):
-                users.setdefault(port, []).append(f"{name} of {part}")
-    for port, names in sorted(users.items()):
-        if port != 0 and len(names) > 1:
-            yield f"port {port} is used {len(names)} times: {', '.join(names)}"
-
-
-def _ports(settings: Any) -> Iterator[tuple[str, int]]:
-    hints = typing.get_type_hints(type(settings))
-    for field in attrs.fields(type(settings)):
-        value = getattr(settings, field.name)
-        if attrs.has(type(value)):
-            yield from ((f"{field.name}.{name}", port) for name, port in _ports(value))
-        elif Port in (hints[field.name], *typing.get_args(hints[field.name])) and isinstance(value, int):
-            yield field.name, value
-
-
 def _in_opening_order(parts: Sequence[PlannedPart], problems: list[str]) -> list[PlannedPart]:
     needed: dict[Role, set[Role]] = {role: set() for role in _ORDER}
     for part in parts:
-        needed[part.role] |= set(part.installed.offer.requires)
+        needed[part.role] |= part.installed.requires
     roles: list[Role] = []
     waiting = list(_ORDER)
     while waiting:

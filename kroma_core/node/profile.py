@@ -4,7 +4,8 @@
     [node]  [explain]  [rpc]  [eth]  [authrpc]  [metrics]
 
 A part's table has `kind`, optionally `needs` (capabilities that its offer must have), and the settings of the offer.
-Environment variables override single settings: `KROMA_ENGINE__STORE`, `KROMA_DATA__0__URL`.
+One that stands on another part of its role has that one's table in its own: `[engine.wraps]`. Environment variables
+override single settings: `KROMA_ENGINE__STORE`, `KROMA_DATA__0__URL`, `KROMA_ENGINE__WRAPS__STORE`.
 """
 
 from __future__ import annotations
@@ -199,6 +200,8 @@ class PartTable:
     kind: str | None = None
     needs: frozenset[Capability] = frozenset()
     settings: Mapping[str, Any] = attrs.field(factory=dict, repr=False)
+    wraps: PartTable | None = None
+    """The part of the same role that this one stands on: the table in this table."""
 
 
 @attrs.frozen(kw_only=True)
@@ -301,8 +304,18 @@ def _part_table(
         kind = None
     needs = {"needs": settings.pop("needs")} if "needs" in settings else {}
     core = reader.read(needs, _Needs, place, problems) or _Needs()
+    below, wraps = settings.pop("wraps", None), None
+    if isinstance(below, Mapping):
+        wraps = _part_table(role, f"{place} wraps", below, reader, problems)
+    elif below is not None:
+        problems.append(f"{place} wraps: expected a table, got {shown(below)}")
     return PartTable(
-        role=role, place=place, kind=str(kind) if kind is not None else None, needs=core.needs, settings=settings
+        role=role,
+        place=place,
+        kind=str(kind) if kind is not None else None,
+        needs=core.needs,
+        settings=settings,
+        wraps=wraps,
     )
 
 
@@ -326,6 +339,10 @@ def _override(tables: dict[str, Any], environment: Mapping[str, str], problems: 
 def _place_for(tables: dict[str, Any], path: list[str]) -> dict[str, Any] | None:
     """The table that a variable's path leads to; None where the path leads nowhere."""
     match path:
+        case [*above, "wraps"]:
+            outer = _place_for(tables, above)
+            table = outer.setdefault("wraps", {}) if outer is not None else None
+            return table if isinstance(table, dict) else None
         case [name] if name in _TABLES and name not in MANY:
             table = tables.setdefault(name, {})
             return table if isinstance(table, dict) else None

@@ -18,7 +18,7 @@ import pluggy
 from kroma_core.api import hooks
 from kroma_core.api.hooks import ENTRY_POINT_GROUP, HOOK_OF_ROLE, PROJECT
 from kroma_core.api.offers import AnyOffer, Offer
-from kroma_core.api.roles import API_VERSION, Role
+from kroma_core.api.roles import API_VERSION, Capability, Role
 from kroma_core.errors import KromaError
 
 _KIND = re.compile(r"[a-z][a-z0-9_-]*")
@@ -38,10 +38,28 @@ class InstalledOffer:
     offer: AnyOffer
     distribution: str
     version: str
+    wraps: InstalledOffer | None = None
+    """What it stands on, where it requires another part of its own role and a profile has said which."""
 
     @property
     def source(self) -> str:
         return f"{self.distribution} {self.version}"
+
+    @property
+    def is_wrapper(self) -> bool:
+        """Whether it stands on another part of its own role."""
+        return self.role in self.offer.requires
+
+    @property
+    def requires(self) -> frozenset[Role]:
+        """The other roles that have to be open before it, and before what it stands on."""
+        below = self.wraps.requires if self.wraps is not None else frozenset()
+        return (frozenset(self.offer.requires) - {self.role}) | below
+
+    @property
+    def capabilities(self) -> frozenset[Capability]:
+        """What it can do: of a part that stands on another, what both can."""
+        return self.offer.capabilities & self.wraps.capabilities if self.wraps is not None else self.offer.capabilities
 
 
 @attrs.frozen(kw_only=True)

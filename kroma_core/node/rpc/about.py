@@ -34,7 +34,7 @@ def node_methods(view: NodeView, plan: Plan, watch: Watch) -> Mapping[str, Handl
                 "distribution": part.installed.distribution,
                 "version": part.installed.version,
                 "api": part.installed.offer.api,
-                "capabilities": sorted(capability.value for capability in part.installed.offer.capabilities),
+                "capabilities": sorted(capability.value for capability in part.installed.capabilities),
             }
             for part in plan.parts
         ]

@@ -64,7 +64,7 @@ def explain_methods(view: NodeView, plan: Plan, recorder: VerdictRecorder | None
 
 async def _located(view: NodeView, plan: Plan, transaction: bytes) -> int | None:
     """The L2 block of a transaction, from an engine that can tell."""
-    able = any(Capability.STATE_QUERIES in part.installed.offer.capabilities for part in plan.of_role(Role.ENGINE))
+    able = any(Capability.STATE_QUERIES in part.installed.capabilities for part in plan.of_role(Role.ENGINE))
     locate: Callable[[bytes], Awaitable[Any]] | None = getattr(view.engine, "locate", None) if able else None
     if locate is None:
         return None

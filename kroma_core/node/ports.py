@@ -1,0 +1,37 @@
+"""Ports that a node would listen on, asked for by its servers and by the settings of its parts."""
+
+from __future__ import annotations
+
+import typing
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import attrs
+
+from kroma_core.api.settings import Port
+from kroma_core.node.profile import ServerTables
+
+
+def clashing_ports(parts: Iterable[tuple[str, Any]], servers: ServerTables) -> Iterator[str]:
+    """A problem for each port that more than one of the servers and the parts (name, settings) would listen on."""
+    users: dict[int, list[str]] = {}
+    for server in attrs.fields(ServerTables):
+        if (table := getattr(servers, server.name)) is not None:
+            for name, port in _ports(table):
+                users.setdefault(port, []).append(f"{name} of [{server.name}]")
+    for part, settings in parts:
+        for name, port in _ports(settings):
+            users.setdefault(port, []).append(f"{name} of {part}")
+    for port, names in sorted(users.items()):
+        if port != 0 and len(names) > 1:
+            yield f"port {port} is used {len(names)} times: {', '.join(names)}"
+
+
+def _ports(settings: Any) -> Iterator[tuple[str, int]]:
+    hints = typing.get_type_hints(type(settings))
+    for field in attrs.fields(type(settings)):
+        value = getattr(settings, field.name)
+        if attrs.has(type(value)):
+            yield from ((f"{field.name}.{name}", port) for name, port in _ports(value))
+        elif Port in (hints[field.name], *typing.get_args(hints[field.name])) and isinstance(value, int):
+            yield field.name, value
