@@ -47,17 +47,18 @@ def proven(root: Hash32, preimage: bytes, nodes: Sequence[bytes]) -> tuple[Hash3
         if node is None or isinstance(node, Leaf):
             if depth + 1 < len(path):
                 raise TrieFault(Fault.TOO_MANY_NODES, f"expected {depth + 1} nodes, got {len(path)}")
-            return None if node is None else _value(node, key, preimage, depth)
+            return None if node is None else _value(node, key, depth)
         side = node.right if key >> depth & 1 else node.left
         assert isinstance(side, bytes)
         wanted = side
     raise TrieFault(Fault.MISSING_NODE, f"expected node 0x{wanted.hex()} after {len(path)} nodes, got no more")
 
 
-def _value(leaf: Leaf, key: int, preimage: bytes, depth: int) -> tuple[Hash32, ...] | None:
+def _value(leaf: Leaf, key: int, depth: int) -> tuple[Hash32, ...] | None:
     if (leaf.key ^ key) & ((1 << depth) - 1):
         raise TrieFault(Fault.OTHER_PATH, f"expected a key that shares {depth} bits with {key:#x}, got {leaf.key:#x}")
-    # Where kroma-geth does not know the preimage of another key's leaf, it writes the one that it was asked for.
-    if leaf.preimage and leaf.preimage != preimage.ljust(32, b"\0") and key_of(leaf.preimage) != leaf.key:
+    # Where kroma-geth does not know a leaf's preimage, it writes the key that it was asked for, and the contract on L1
+    # takes that.
+    if leaf.preimage and leaf.preimage != key.to_bytes(32, "big") and key_of(leaf.preimage) != leaf.key:
         raise TrieFault(Fault.OTHER_PREIMAGE, f"0x{leaf.preimage.hex()} is not what key {leaf.key:#x} is made of")
     return leaf.words if leaf.key == key else None

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+from typing import Any
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -14,10 +18,13 @@ from kroma_core.zktrie.nodes import EMPTY_ROOT, ENCODED_EMPTY, Leaf, Parent, dec
 from kroma_core.zktrie.poseidon_parameters import MODULUS
 from kroma_core.zktrie.proof import MAGIC, is_zk_proof, proven
 from kroma_core.zktrie.trie import NodeCache, prove, update
+from tests.vectors.unit_files import hex_bytes
 from tests.zktrie.tries import Storage, bare_leaves, slot
 
 TRIE = Storage({at: at + 1 for at in range(12)})
 ABOVE = MODULUS.to_bytes(32, "big")
+CONTRACT_PROOFS = json.loads((Path(__file__).parent / "data" / "contract_proofs.json").read_text())["cases"]
+"""What the tests of Kroma's contract ZKMerkleTrie.sol prove to it; the file names its origin."""
 
 
 def fault_of(root: Hash32, at: int, proof: list[bytes] | tuple[bytes, ...]) -> Fault:
@@ -168,14 +175,33 @@ def test_preimages_are_checked_although_no_hash_covers_them() -> None:
             assert fault_of(TRIE.root, 3, changed) is Fault.OTHER_PREIMAGE
 
 
-def test_the_asked_key_may_stand_as_preimage_of_another_keys_leaf() -> None:
-    """kroma-geth writes it there when it does not know the other key's preimage."""
-    asked = next(at for at in range(12, 60) if TRIE.prove(at)[-2][0] == 1)
-    proof = TRIE.prove(asked)
-    other = decode_node(proof[-2])
-    assert isinstance(other, Leaf)
-    leaf = Leaf(other.key, other.words, slot(asked))
-    assert proven(TRIE.root, slot(asked), (*proof[:-2], leaf.encode(), MAGIC)) is None
+def test_the_key_that_was_asked_for_may_stand_where_a_preimage_is_not_known() -> None:
+    """kroma-geth writes it there, into the key's own leaf and into another's."""
+    for asked in (3, next(at for at in range(12, 60) if TRIE.prove(at)[-2][0] == 1)):
+        proof = TRIE.prove(asked)
+        found = decode_node(proof[-2])
+        assert isinstance(found, Leaf)
+        expected = proven(TRIE.root, slot(asked), proof)
+        for preimage, accepted in ((key_of(slot(asked)), True), (key_of(slot(98)), False), (99, False)):
+            leaf = Leaf(found.key, found.words, preimage.to_bytes(32, "big"))
+            changed = (*proof[:-2], leaf.encode(), MAGIC)
+            if accepted:
+                assert proven(TRIE.root, slot(asked), changed) == expected
+            else:
+                assert fault_of(TRIE.root, asked, changed) is Fault.OTHER_PREIMAGE
+
+
+@pytest.mark.parametrize("case", CONTRACT_PROOFS, ids=range(len(CONTRACT_PROOFS)))
+def test_what_the_contract_on_l1_takes_is_proven_and_no_flipped_bit_of_it(case: dict[str, Any]) -> None:
+    root, asked = hex_bytes(case["root"]), hex_bytes(case["slot"])
+    proof = [hex_bytes(node) for node in case["proof"]]
+    words = proven(root, asked, proof)
+    assert (words == (hex_bytes(case["word"]),)) is case["included"]
+    for number, node in enumerate(proof):
+        for at in range(len(node)):
+            changed = bytes([*node[:at], node[at] ^ 1 << at % 8, *node[at + 1 :]])
+            with pytest.raises(TrieFault):
+                proven(root, asked, [*proof[:number], changed, *proof[number + 1 :]])
 
 
 def test_a_leaf_of_one_kind_is_not_taken_for_the_other() -> None:
