@@ -30,13 +30,22 @@ class Transport(Protocol):
     """Gossip of L2 blocks. Spec: rollup-node-p2p.md, "Gossip Topics"."""
 
     async def publish(self, topic: str, data: bytes) -> None:
-        """Send a message to the peers of `topic`. Raises `TemporaryError` without peers."""
+        """Send a message to the peers of `topic`. Raises `TemporaryError` without peers.
+
+        The same data on the same topic are one message: peers that have seen it are not told again.
+        """
         ...
 
     async def next_message(self) -> Message:
-        """The next message that waits for a verdict."""
+        """The next message that waits for a verdict, of those that peers sent: never one that was published here.
+
+        A call that is given up loses no message.
+        """
         ...
 
     async def verdict(self, message: Message, verdict: MessageVerdict) -> None:
-        """Answer for a message; too late an answer is ignored by the transport."""
+        """Answer for a message: accepted, it is passed on to the other peers, and not before.
+
+        An answer that comes too late, a second one, and one for a message that is not known are ignored.
+        """
         ...

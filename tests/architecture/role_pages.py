@@ -90,9 +90,6 @@ def _suite(role: Role) -> Iterator[str]:
     yield ""
     yield "## What the kit asks"
     yield ""
-    if role not in SUITES:
-        yield "The role is provisional: the kit looks at what the offer declares, and has no suite yet."
-        return
     suites = [DeclaredSuite, SUITES[role]]
     suites += [suite for capability, suite in OPTIONAL.items() if capability in CAPABILITIES.get(role, ())]
     for suite in suites:

@@ -20,19 +20,17 @@ def plugin_files(kind: str, role: Role) -> dict[str, str]:
         raise ConfigError(f"{kind!r} is no name for a plugin: expected lower-case letters, digits and single '-'")
     text, package = ROLES[role], kind.replace("-", "_")
     part = "".join(word.capitalize() for word in kind.split("-"))
-    files = {
+    return {
         "pyproject.toml": _project(kind, package, text),
         "README.md": _readme(kind, role, text),
         f"{package}/__init__.py": f'"""The {text.noun} `{kind}`."""\n',
         f"{package}/py.typed": "",
         f"{package}/offers.py": _offers(kind, package, part, role, text),
         f"{package}/part.py": _part(kind, part, text),
-        "tests/conftest.py": _conftest(kind, role, text),
+        "tests/conftest.py": _conftest(kind, role),
+        "tests/maker.py": _maker(kind, text),
         "tests/test_conformance.py": _tests(kind, part, role, text),
     }
-    if text.suite:
-        files["tests/maker.py"] = _maker(kind, text)
-    return files
 
 
 def _project(kind: str, package: str, text: RoleText) -> str:
@@ -179,9 +177,7 @@ class Maker:
 {text.maker}'''
 
 
-def _conftest(kind: str, role: Role, text: RoleText) -> str:
-    if not text.suite:
-        return '"""Settings of the tests; the kit has no suite for this role yet."""\n'
+def _conftest(kind: str, role: Role) -> str:
     return f'''\
 """Tells `pytest --kroma-conformance kind={kind}` how the part is opened."""
 
@@ -196,12 +192,13 @@ def pytest_kroma_maker(role: str, kind: str) -> type | None:
 
 
 def _tests(kind: str, part: str, role: Role, text: RoleText) -> str:
-    imports = ["from kroma_core.api import Role", "from kroma_core.testing.declared import DeclaredSuite"]
-    suite = ""
-    if text.suite:
-        module, _, name = text.suite.partition(".")
-        imports += ["from maker import Maker", f"from kroma_core.testing.{module} import {name}"]
-        suite = f"\n\nclass Test{part}(Maker, {name}):\n    pass\n"
+    module, _, name = text.suite.partition(".")
+    imports = [
+        "from maker import Maker",
+        "from kroma_core.api import Role",
+        "from kroma_core.testing.declared import DeclaredSuite",
+        f"from kroma_core.testing.{module} import {name}",
+    ]
     return f'''\
 """What the role asks of it. `pytest --kroma-conformance kind={kind}` runs the same and writes a report."""
 
@@ -212,7 +209,11 @@ from __future__ import annotations
 
 class Test{part}Offer(DeclaredSuite):
     offer = (Role.{role.name}, "{kind}")
-{suite}'''
+
+
+class Test{part}(Maker, {name}):
+    pass
+'''
 
 
 def _sorted_imports(lines: Iterable[str]) -> str:

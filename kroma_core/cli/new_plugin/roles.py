@@ -19,14 +19,14 @@ from kroma_core.api import (
 
 @attrs.frozen(kw_only=True)
 class RoleText:
-    """Names of the pieces that a new plugin of a role is made of; `suite` and `maker` where the kit has a suite."""
+    """Names of the pieces that a new plugin of a role is made of; `maker`: the methods that its `suite` leaves open."""
 
     noun: str
     protocols: tuple[type, ...]
+    suite: str
+    maker: str
+    maker_imports: tuple[str, ...]
     capabilities: str = ""
-    suite: str = ""
-    maker: str = ""
-    maker_imports: tuple[str, ...] = ()
 
 
 _SCRIPTED = "from kroma_core.testing.scripted_l1 import ScriptedL1"
@@ -67,7 +67,22 @@ _OBSERVER_MAKER = '''\
         """The observer; `folder` is its own."""
         return opened(installed_offers(KIND)[0], scripted_chain(), folder)
 '''
+_P2P_MAKER = '''\
+    def open_peer(self, folder: Path, peers: Sequence[Transport]) -> AbstractAsyncContextManager[Any]:
+        """A node that is connected with those `peers`, which this method has made, and with nobody else."""
+        return opened(installed_offers(KIND)[0], scripted_chain(), folder)
+'''
+_PROOF_MAKER = '''\
+    def open_system(self, folder: Path) -> AbstractAsyncContextManager[Any]:
+        """The proof system; `folder` is its own, and empty each time."""
+        return opened(installed_offers(KIND)[0], scripted_chain(), folder)
+
+    def statements(self) -> Sequence[Statement]:
+        """Two true things with their witnesses: put here what this system proves."""
+        return [Statement(bytes((turn,)) * 32, bytes((turn,)) * 64) for turn in (1, 2)]
+'''
 _MANAGER = "from contextlib import AbstractAsyncContextManager"
+_SEQUENCE = "from collections.abc import Sequence"
 
 ROLES: dict[Role, RoleText] = {
     Role.L1: RoleText(
@@ -107,8 +122,20 @@ ROLES: dict[Role, RoleText] = {
         maker=_ENGINE_MAKER,
         maker_imports=(_MANAGER, "from kroma_core.chain.config import ChainConfig"),
     ),
-    Role.P2P: RoleText(noun="transport", protocols=(Transport,)),
-    Role.PROOF: RoleText(noun="proof system", protocols=(ProofSystem,)),
+    Role.P2P: RoleText(
+        noun="transport",
+        protocols=(Transport,),
+        suite="transport.TransportSuite",
+        maker=_P2P_MAKER,
+        maker_imports=(_MANAGER, _SEQUENCE, "from kroma_core.api import Transport"),
+    ),
+    Role.PROOF: RoleText(
+        noun="proof system",
+        protocols=(ProofSystem,),
+        suite="proof.ProofSystemSuite",
+        maker=_PROOF_MAKER,
+        maker_imports=(_MANAGER, _SEQUENCE, "from kroma_core.testing.proof_statements import Statement"),
+    ),
     Role.OBSERVE: RoleText(
         noun="observer",
         protocols=(Observer,),

@@ -24,16 +24,20 @@ from kroma_core.testing.engine import EngineSuite
 from kroma_core.testing.installed import Installed
 from kroma_core.testing.l1_source import L1SourceSuite
 from kroma_core.testing.observer import ObserverSuite
+from kroma_core.testing.proof import ProofSystemSuite
 from kroma_core.testing.queries import StateQueriesSuite, TxPoolSuite
 from kroma_core.testing.scripted_blocks import ScriptedTransaction
 from kroma_core.testing.scripted_l1 import ScriptedL1
 from kroma_core.testing.scripted_rollup import all_forks_until, rollup_on
+from kroma_core.testing.transport import TransportSuite
 
 SUITES: dict[Role, type] = {
     Role.L1: L1SourceSuite,
     Role.BLOBS: BlobSourceSuite,
     Role.DATA: DataSourceSuite,
     Role.ENGINE: EngineSuite,
+    Role.P2P: TransportSuite,
+    Role.PROOF: ProofSystemSuite,
     Role.OBSERVE: ObserverSuite,
 }
 OPTIONAL: dict[Capability, type] = {
@@ -76,7 +80,7 @@ def tests_of(found: Installed, maker: type | None) -> ModuleType:
     setattr(module, declared.__name__, declared)
     if maker is None:
         return module
-    suites = [SUITES[found.role]] if found.role in SUITES else []
+    suites = [SUITES[found.role]]
     suites += [suite for capability, suite in OPTIONAL.items() if capability in found.offer.capabilities]
     for suite in suites:
         name = f"Test{suite.__name__.removesuffix('Suite')}"
