@@ -18,7 +18,7 @@ from kroma_core.errors import DecodeError, NotFound
 from kroma_core.l1 import L1Block, L1Heads, L1Receipts
 from kroma_core.recording.problems import RecordingError, l1_block_name, refuse
 from kroma_core.recording.reader import Recording
-from kroma_core.recording.values import StoredLink
+from kroma_core.recording.values import StoredBlob, StoredLink
 from kroma_core.types import Hash32, L1Number, L1Ref, Timestamp
 
 HEADERS_KEPT = 128
@@ -128,10 +128,12 @@ class VerifiedReader:
         )
 
     def blob(self, versioned_hash: Hash32) -> bytes | None:
-        """A blob whose commitment is that of the versioned hash; None where the recording lacks it.
+        """A blob whose commitment is that of the versioned hash; None where the recording lacks it."""
+        stored = self.stored_blob(versioned_hash)
+        return None if stored is None else stored.data
 
-        The first check loads the KZG set-up, which takes seconds.
-        """
+    def stored_blob(self, versioned_hash: Hash32) -> StoredBlob | None:
+        """The same with commitment and proof, which have been checked too, where the recording has both."""
         stored = self.recording.blob(versioned_hash)
         if stored is None:
             return None
@@ -143,7 +145,7 @@ class VerifiedReader:
         except DecodeError as error:
             part = f"blob 0x{versioned_hash.hex()}"
             raise self._refuse(part, "commitment", expected=versioned_hash, got=error) from error
-        return stored.data
+        return stored
 
     def _head(self, block_hash: Hash32, step: int, what: str) -> L1Ref:
         try:

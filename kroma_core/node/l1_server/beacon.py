@@ -162,10 +162,12 @@ class BeaconApi:
         """The recorded ones of a block's blobs with commitment and proof. Runs in a thread."""
         found: list[SidecarBlob] = []
         for index, name in enumerate(names):
-            blob = self.chain.reader.blob(name)
-            if blob is not None:
-                commitment = commitment_of(blob)
-                proof = proof_of(blob, commitment)
+            stored = self.chain.reader.stored_blob(name)
+            if stored is not None:
+                blob, commitment, proof = stored.data, stored.commitment, stored.proof
+                if commitment is None or proof is None:
+                    commitment = commitment_of(blob)
+                    proof = proof_of(blob, commitment)
                 found.append(SidecarBlob(index=index, blob=blob, commitment=commitment, proof=proof))
         return tuple(found)
 

@@ -1,7 +1,6 @@
 """Blobs from outside against the versioned hashes they were asked for by, in threads.
 
-A commitment takes 50 to 70 ms to compute, a proof 2 to 4 ms to check once its set-up has been read. That takes seconds:
-it is begun when the first proof comes along, and until it is done commitments are computed.
+A commitment takes 50 to 70 ms to compute, a proof 4 to 6 ms to check.
 """
 
 from __future__ import annotations
@@ -14,7 +13,6 @@ import attrs
 import trio
 
 from kroma_core.codec.kzg import check_blob_proof, commitment_of, versioned_hash_of
-from kroma_core.codec.kzg_library import is_set_up, kzg_library
 from kroma_core.errors import DecodeError
 from kroma_core.types import Hash32
 from kroma_da_blob.answers import FoundBlob
@@ -52,12 +50,6 @@ class BlobCheck:
     def __init__(self) -> None:
         self._limiter = trio.CapacityLimiter(THREADS)
         self._kept: OrderedDict[Hash32, bytes] = OrderedDict()
-        self._proofs_met = trio.Event()
-
-    async def prepare(self) -> None:
-        """Read the set-up for proofs, once one has come along. Runs beside all else."""
-        await self._proofs_met.wait()
-        await trio.to_thread.run_sync(kzg_library, abandon_on_cancel=True)
 
     def known(self, wanted: Sequence[Hash32]) -> dict[Hash32, bytes]:
         """Those of the wanted blobs that were checked before."""
@@ -67,8 +59,6 @@ class BlobCheck:
         """Blobs with a commitment that no wanted hash stands for are not looked at: a block has others' blobs too."""
         names: list[Hash32 | str | None] = [None] * len(found)
         hashes = frozenset(wanted)
-        if any(item.proof is not None for item in found):
-            self._proofs_met.set()
 
         async def one(place: int) -> None:
             names[place] = await trio.to_thread.run_sync(_name, found[place], hashes, limiter=self._limiter)
@@ -103,7 +93,7 @@ def _name(found: FoundBlob, wanted: frozenset[Hash32]) -> Hash32 | str:
     if claimed is not None and claimed not in wanted:
         return claimed
     try:
-        if claimed is not None and is_set_up() and _proven(found, claimed):
+        if claimed is not None and _proven(found, claimed):
             return claimed
         name = versioned_hash_of(commitment_of(found.blob))
     except DecodeError as error:

@@ -8,7 +8,6 @@ from contextlib import asynccontextmanager
 from kroma_core.api import BlobSource, Facts, PluginContext, Secret
 from kroma_core.errors import ConfigError
 from kroma_core.jsonrpc.address import ServerAddress
-from kroma_core.jsonrpc.background import BackgroundTasks
 from kroma_da_blob.answers import SlotClock
 from kroma_da_blob.archive_source import PLACES, ArchiveBlobs, places_in
 from kroma_da_blob.beacon_source import BeaconBlobs
@@ -22,8 +21,7 @@ ARCHIVE_PART = "blobs archive"
 @asynccontextmanager
 async def opened_beacon(settings: BeaconSettings, context: PluginContext) -> AsyncIterator[BlobSource]:
     """A beacon node as a blob source, once it has been asked for its clock. One that is down is opened all the same."""
-    async with BackgroundTasks() as nursery, _beacon(settings, context) as source:
-        nursery.start_soon(source.check.prepare)
+    async with _beacon(settings, context) as source:
         await source.probe()
         yield source
 
@@ -52,19 +50,14 @@ async def opened_archive(settings: ArchiveSettings, context: PluginContext) -> A
     clock = None
     if settings.genesis_time is not None:
         clock = SlotClock(genesis_time=settings.genesis_time, slot_ms=1000 * settings.slot_seconds)
-    async with (
-        BackgroundTasks() as nursery,
-        open_server(
-            revealed(settings.url),
-            part=ARCHIVE_PART,
-            emit=context.emit,
-            seconds=settings.timeout,
-            headers=headers_of(settings.authorization),
-        ) as server,
-    ):
-        source = ArchiveBlobs(server, clock=clock)
-        nursery.start_soon(source.check.prepare)
-        yield source
+    async with open_server(
+        revealed(settings.url),
+        part=ARCHIVE_PART,
+        emit=context.emit,
+        seconds=settings.timeout,
+        headers=headers_of(settings.authorization),
+    ) as server:
+        yield ArchiveBlobs(server, clock=clock)
 
 
 def beacon_problems(settings: BeaconSettings) -> Sequence[str]:

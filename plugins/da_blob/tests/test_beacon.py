@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -56,22 +55,6 @@ async def opened(node: BeaconNode, url: str, seconds: float = 5.0) -> AsyncItera
     context = PluginContext(chain=chain, data_dir=Path(), clock=lambda: 0.0, emit=events.append)
     async with open_beacon(BeaconSettings(url=url, timeout=seconds), context) as source:
         yield World(node, source, events)
-
-
-def test_the_kzg_set_up_is_read_when_a_proof_comes_along(monkeypatch: pytest.MonkeyPatch) -> None:
-    read = threading.Event()
-    monkeypatch.setattr(checking, "kzg_library", read.set)
-    monkeypatch.setattr(checking, "is_set_up", lambda: False)
-
-    async def body(world: World) -> None:
-        first, second = hashes_of(world.node.l1)[:2]
-        await world.ask(first)
-        assert not read.is_set()
-        world.node.plant["blobs"] = lambda: Response(status=404)
-        await world.ask(second)
-        assert await trio.to_thread.run_sync(lambda: read.wait(10))
-
-    with_node(body)
 
 
 def with_node(body: Callable[[World], Awaitable[None]], node: BeaconNode | None = None, seconds: float = 5.0) -> None:
@@ -204,6 +187,19 @@ def test_a_right_blob_with_a_wrong_proof_is_right() -> None:
         sidecar = next(world.node._sidecars_of([world.hash]))
         world.node.plant["blob_sidecars"] = json_answer({"data": [sidecar | {"kzg_proof": "0xc0" + "00" * 47}]})
         assert await world.ask() == (world.blob,)
+
+    with_node(body, BeaconNode(l1=sample_l1(), without={"blobs"}))
+
+
+def test_where_a_proof_holds_no_commitment_is_computed(monkeypatch: pytest.MonkeyPatch) -> None:
+    computed: list[bytes] = []
+
+    async def body(world: World) -> None:
+        sidecar = next(world.node._sidecars_of([world.hash]))
+        world.node.plant["blob_sidecars"] = json_answer({"data": [sidecar]})
+        monkeypatch.setattr(checking, "commitment_of", computed.append)
+        assert await world.ask() == (world.blob,)
+        assert not computed
 
     with_node(body, BeaconNode(l1=sample_l1(), without={"blobs"}))
 
