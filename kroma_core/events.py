@@ -249,12 +249,13 @@ class Searching:
 class StateMigrating:
     """The state after a block is brought into another kind of trie: how many accounts are there by now.
 
-    Once told with `complete`, the block after it can be executed. A start in between goes on where the last one was.
+    `slots` are those of the next account, where it has so many that it takes long. Once told with `complete`, the block after it can be executed. A start in between goes on where the last one was.
     """
 
     part: str
     block: int
     accounts: int
+    slots: int = 0
     complete: bool
 
 
@@ -283,6 +284,65 @@ class PartDetached:
     error: str
 
 
+@attrs.frozen(kw_only=True)
+class FollowerAttached:
+    """A part in the shadow of another is open, and what the leading one does is compared with it from now on."""
+
+    part: str
+
+
+@attrs.frozen(kw_only=True)
+class FollowerDetached:
+    """A part in the shadow of another is compared with no longer: it failed, or it has parted from the leading one.
+
+    `delay`: seconds until it is opened again; None where it is not, before the node's next start.
+    """
+
+    part: str
+    reason: str
+    delay: float | None
+
+
+@attrs.frozen(kw_only=True)
+class FollowerBehind:
+    """A part in the shadow of another has not come as far as the leading one, which is no divergence.
+
+    `dropped` steps of the leading one were given up just now, because more waited than a queue may hold.
+    """
+
+    part: str
+    at: str
+    waiting: int
+    dropped: int
+    reason: str
+
+
+@attrs.frozen(kw_only=True)
+class FollowerAgreed:
+    """A part in the shadow of another gave the same. `at` names the place, `compared` counts since the node began."""
+
+    part: str
+    at: str
+    compared: int
+    waiting: int
+
+
+@attrs.frozen(kw_only=True)
+class Diverged:
+    """Two parts that were asked the same gave different answers.
+
+    `at` names the place, `fields` what differs, as `name: the leading one's value, the other's`; `bundle` is the file
+    with all of it; `verdict` says what follows from it.
+    """
+
+    leader: str
+    part: str
+    at: str
+    fields: tuple[str, ...]
+    bundle: str
+    verdict: str
+
+
 Event: TypeAlias = (
     Verdict
     | InboxRead
@@ -304,4 +364,9 @@ Event: TypeAlias = (
     | StoreSetAside
     | Warned
     | PartDetached
+    | FollowerAttached
+    | FollowerDetached
+    | FollowerBehind
+    | FollowerAgreed
+    | Diverged
 )

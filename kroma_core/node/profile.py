@@ -1,7 +1,7 @@
 """A node profile: the TOML file in which an operator says which chain to follow with which parts.
 
     [chain]  [l1]  [[blobs]]  [[data]]  [engine]  [[p2p]]  [[proof]]  [[observe]]
-    [node]  [explain]  [rpc]  [eth]  [authrpc]  [metrics]
+    [node]  [shadow]  [explain]  [rpc]  [eth]  [authrpc]  [metrics]
 
 A part's table has `kind`, optionally `needs` (capabilities that its offer must have), and the settings of the offer.
 One that stands on another part of its role has that one's table in its own: `[engine.wraps]`. Environment variables
@@ -23,6 +23,7 @@ from kroma_core.api.roles import Capability, Role
 from kroma_core.api.settings import InputFile, Port
 from kroma_core.errors import ConfigError
 from kroma_core.node.settings import EnvironmentText, SettingsReader, shown, unknown_key
+from kroma_core.node.shadow.table import ShadowTable
 
 MANY: frozenset[Role] = frozenset({Role.BLOBS, Role.DATA, Role.P2P, Role.PROOF, Role.OBSERVE})
 """Roles that a profile may fill several times: `[[role]]`. The others are one table: `[role]`."""
@@ -143,6 +144,8 @@ class NodeTable:
     """`process`: engine and derivation in processes of their own, so that neither delays what the node answers."""
     sync_mode: SyncMode = SyncMode.CONSENSUS_LAYER
     """`consensus-layer`: derive everything from L1; `execution-layer`: let the engine fetch the chain first."""
+    checkpoint: bytes | None = attrs.field(default=None)
+    """Hash of an L2 block that is trusted: derivation begins above it. The engine has to have it, with its state."""
     l1_confirmations: int = attrs.field(default=0)
     """L1 blocks below the L1 head that derivation leaves alone."""
     log_level: LogLevel = LogLevel.INFO
@@ -157,6 +160,11 @@ class NodeTable:
     def _not_negative(self, field: attrs.Attribute[int | None], value: int | None) -> None:
         if value is not None and value < 0:
             raise ValueError(f"{field.name}: expected a number of blocks from 0 on, got {value}")
+
+    @checkpoint.validator
+    def _hash(self, field: attrs.Attribute[bytes | None], value: bytes | None) -> None:
+        if value is not None and len(value) != 32:
+            raise ValueError(f"{field.name}: expected the 32 bytes of a block's hash, got {len(value)}")
 
 
 @attrs.frozen(kw_only=True)
@@ -188,33 +196,43 @@ class ServerTables:
 
 
 _SERVERS: dict[str, Any] = {"rpc": RpcTable, "eth": EthTable, "authrpc": AuthRpcTable, "metrics": MetricsTable}
-_TABLES = ("chain", *(role.value for role in Role), "node", "explain", *_SERVERS)
+_TABLES = ("chain", *(role.value for role in Role), "node", "shadow", "explain", *_SERVERS)
 
 
 @attrs.frozen(kw_only=True)
 class PartTable:
-    """The table of one part. `place` names it in messages: file and table."""
+    """The table of one part. `place` names it in messages: file and table.
+
+    `at` is the way to it in the profile; None for one that the profile does not have.
+    """
 
     role: Role
     place: str
+    at: tuple[str | int, ...] | None = None
     kind: str | None = None
     needs: frozenset[Capability] = frozenset()
     settings: Mapping[str, Any] = attrs.field(factory=dict, repr=False)
     wraps: PartTable | None = None
     """The part of the same role that this one stands on: the table in this table."""
+    shadows: tuple[PartTable, ...] = ()
+    """The parts that follow this one: `[[role.shadow]]`."""
 
 
 @attrs.frozen(kw_only=True)
 class Profile:
     """A profile as it was written; whether its parts exist is the plan's to say (`kroma_core.node.plan`).
 
-    A role is absent from `parts` where the profile does not mention it, and empty where it says `role = []`.
+    A role is absent from `parts` where the profile does not mention it, and empty where it says `role = []`. `tables`
+    is all of it as read, with what environment variables say (`EnvironmentText`) in its place.
     """
 
     name: str
     reader: SettingsReader
+    path: Path | None = None
+    tables: Mapping[str, Any] = attrs.field(factory=dict, repr=False)
     chain: ChainTable | None = None
     node: NodeTable = NodeTable()
+    shadow: ShadowTable = attrs.field(factory=ShadowTable)
     explain: ExplainTable = ExplainTable()
     servers: ServerTables = ServerTables()
     parts: Mapping[Role, tuple[PartTable, ...]] = attrs.field(factory=dict)
@@ -246,6 +264,7 @@ def read_profile(path: Path, environment: Mapping[str, str], problems: list[str]
     if "chain" in tables:
         chain = reader.read(tables["chain"], ChainTable, f"{path}: [chain]", problems) or ChainTable()
     node = reader.read(tables.get("node", {}), NodeTable, f"{path}: [node]", problems) or NodeTable()
+    shadow = reader.read(tables.get("shadow", {}), ShadowTable, f"{path}: [shadow]", problems) or ShadowTable()
     explain = reader.read(tables.get("explain", {}), ExplainTable, f"{path}: [explain]", problems) or ExplainTable()
     servers = ServerTables(
         **{
@@ -257,7 +276,18 @@ def read_profile(path: Path, environment: Mapping[str, str], problems: list[str]
     parts = {
         role: _part_tables(path, role, tables[role.value], reader, problems) for role in Role if role.value in tables
     }
-    return Profile(name=path.stem, reader=reader, chain=chain, node=node, explain=explain, servers=servers, parts=parts)
+    return Profile(
+        name=path.stem,
+        reader=reader,
+        path=path,
+        tables=tables,
+        chain=chain,
+        node=node,
+        shadow=shadow,
+        explain=explain,
+        servers=servers,
+        parts=parts,
+    )
 
 
 def _load(path: Path) -> dict[str, Any]:
@@ -278,7 +308,7 @@ def _part_tables(
         if not isinstance(value, dict):
             problems.append(f"{path}: {role}: expected one table [{role}], got {shown(value)}")
             return ()
-        return (_part_table(role, f"{path}: [{role}]", value, reader, problems),)
+        return (_part_table((role.value,), role, f"{path}: [{role}]", value, reader, problems),)
     if not isinstance(value, list):
         problems.append(f"{path}: {role}: there may be several, so write [[{role}]] for each")
         return ()
@@ -286,18 +316,29 @@ def _part_tables(
     for index, table in enumerate(value, 1):
         place = f"{path}: [[{role}]]" + (f" number {index}" if len(value) > 1 else "")
         if isinstance(table, dict):
-            tables.append(_part_table(role, place, table, reader, problems))
+            tables.append(_part_table((role.value, index - 1), role, place, table, reader, problems))
         else:
             problems.append(f"{place}: expected a table, got {shown(table)}")
     return tuple(tables)
 
 
 def _part_table(
-    role: Role, place: str, table: Mapping[str, Any], reader: SettingsReader, problems: list[str]
+    at: tuple[str | int, ...],
+    role: Role,
+    place: str,
+    table: Mapping[str, Any],
+    reader: SettingsReader,
+    problems: list[str],
 ) -> PartTable:
     settings = dict(table)
-    if settings.pop("shadow", None) is not None:
-        problems.append(f"{place} shadow: running a second {role} in its shadow is not available yet")
+    listed = settings.pop("shadow", [])
+    if not isinstance(listed, list) or not all(isinstance(each, dict) for each in listed):
+        problems.append(f"{place} shadow: there may be several, so write [[{role}.shadow]] for each")
+        listed = []
+    shadows = tuple(
+        _part_table((*at, "shadow", index), role, f"{place} shadow {index + 1}", each, reader, problems)
+        for index, each in enumerate(listed)
+    )
     kind = settings.pop("kind", None)
     if kind is not None and not isinstance(kind, str):
         problems.append(f"{place} kind: expected text, got {shown(kind)}")
@@ -306,16 +347,18 @@ def _part_table(
     core = reader.read(needs, _Needs, place, problems) or _Needs()
     below, wraps = settings.pop("wraps", None), None
     if isinstance(below, Mapping):
-        wraps = _part_table(role, f"{place} wraps", below, reader, problems)
+        wraps = _part_table((*at, "wraps"), role, f"{place} wraps", below, reader, problems)
     elif below is not None:
         problems.append(f"{place} wraps: expected a table, got {shown(below)}")
     return PartTable(
         role=role,
         place=place,
+        at=at,
         kind=str(kind) if kind is not None else None,
         needs=core.needs,
         settings=settings,
         wraps=wraps,
+        shadows=shadows,
     )
 
 
@@ -343,6 +386,12 @@ def _place_for(tables: dict[str, Any], path: list[str]) -> dict[str, Any] | None
             outer = _place_for(tables, above)
             table = outer.setdefault("wraps", {}) if outer is not None else None
             return table if isinstance(table, dict) else None
+        case [*above, "shadow", index] if above and index.isdecimal():
+            outer = _place_for(tables, above)
+            listed = outer.get("shadow") if outer is not None else None
+            if not isinstance(listed, list) or int(index) >= len(listed):
+                return None
+            return listed[int(index)] if isinstance(listed[int(index)], dict) else None
         case [name] if name in _TABLES and name not in MANY:
             table = tables.setdefault(name, {})
             return table if isinstance(table, dict) else None

@@ -89,10 +89,22 @@ def test_one_of_a_kind_is_not_a_list(tmp_path: Path) -> None:
     assert problem == "p.toml: engine: expected one table [engine], got a list"
 
 
-def test_shadows_are_refused_as_not_available_yet(tmp_path: Path) -> None:
-    _, [problem] = read(tmp_path, "[l1]\nkind = 'rpc'\n[[l1.shadow]]\nkind = 'cassette'")
-    assert problem.startswith("p.toml: [l1] shadow:")
-    assert "not available yet" in problem
+def test_parts_in_the_shadow_of_another_are_tables_in_its_table(tmp_path: Path) -> None:
+    text = "[engine]\nkind = 'pyevm'\n[[engine.shadow]]\nkind = 'rpc'\nurl = 'a'\n[[engine.shadow]]\nkind = 'recorded'"
+    profile, problems = read(tmp_path, text, {"KROMA_ENGINE__SHADOW__0__URL": "b"})
+    assert problems == []
+    [engine] = profile.parts[Role.ENGINE]
+    assert [(each.kind, each.place.rpartition(": ")[2]) for each in engine.shadows] == [
+        ("rpc", "[engine] shadow 1"),
+        ("recorded", "[engine] shadow 2"),
+    ]
+    assert engine.shadows[0].settings == {"url": "b"}
+    assert engine.settings == {}
+
+
+def test_a_single_table_is_not_taken_for_a_list_of_shadows(tmp_path: Path) -> None:
+    _, [problem] = read(tmp_path, "[l1]\nkind = 'rpc'\n[l1.shadow]\nkind = 'cassette'")
+    assert problem == "p.toml: [l1] shadow: there may be several, so write [[l1.shadow]] for each"
 
 
 @pytest.mark.parametrize("content", [b"[chain\n", b"a = 1\na = 2\n", b"\xff\xfe"])

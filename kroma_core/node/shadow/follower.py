@@ -1,0 +1,180 @@
+"""A part that follows: its queue, and the task that opens it, compares step by step, and meets every failure."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from typing import Generic, Protocol, TypeVar
+
+import attrs
+import trio
+
+from kroma_core.events import Event, FollowerAgreed, FollowerAttached, FollowerBehind, FollowerDetached
+from kroma_core.node.retry import RetryPolicy
+from kroma_core.node.shadow.divergence import Agreed, Behind, Differs, Outcome
+from kroma_core.node.shadow.panel import DivergenceHalt, Panel
+
+S = TypeVar("S")
+S_contra = TypeVar("S_contra", contravariant=True)
+
+
+class Comparison(Protocol[S_contra]):
+    """An open follower's part, and how what it gives is compared with the leading part's."""
+
+    async def compare(self, step: S_contra) -> Outcome:
+        """Ask the part what the leading one was asked. Whatever is raised detaches the follower."""
+        ...
+
+
+@attrs.frozen(kw_only=True)
+class FollowerLimits:
+    """`queue`: steps that may wait. `seconds`: how long one step may take before the part is taken to hang."""
+
+    queue: int = 256
+    seconds: float = 60.0
+
+
+@attrs.define(kw_only=True)
+class Follower(Generic[S]):
+    """One following part. `open` yields its comparison; it may raise anything, and is called again after a failure.
+
+    The leading part is never held up: `offer` puts a step into the queue, and where there is no room all that wait are
+    given up, with an event, and the follower goes on with the newest.
+    """
+
+    name: str
+    open: Callable[[], AbstractAsyncContextManager[Comparison[S]]]
+    panel: Panel
+    emit: Callable[[Event], None]
+    limits: FollowerLimits = FollowerLimits()
+    policy: RetryPolicy = RetryPolicy(first=1.0, longest=60.0)
+    _queue: deque[S] = attrs.field(factory=deque, init=False)
+    _changed: trio.Event = attrs.field(factory=trio.Event, init=False)
+    _compared: int = attrs.field(default=0, init=False)
+    _at: str = attrs.field(default="the beginning", init=False)
+    _attached: bool = attrs.field(default=False, init=False)
+    _given_up: bool = attrs.field(default=False, init=False)
+    """It is not opened again."""
+    _behind: bool = attrs.field(default=False, init=False)
+    _trials: int = attrs.field(default=0, init=False)
+    """How often it was opened without a comparison in between."""
+
+    @property
+    def waiting(self) -> int:
+        """Steps that wait, the one that is being compared included."""
+        return len(self._queue)
+
+    def offer(self, step: S) -> None:
+        """Hand over a step of the leading part. Never waits; a follower that has been given up gets none."""
+        if self._given_up:
+            return
+        if len(self._queue) >= self.limits.queue:
+            dropped = len(self._queue)
+            self._queue.clear()
+            reason = f"more than {self.limits.queue} steps wait"
+            self._tell_behind(reason, dropped)
+        self._queue.append(step)
+        self._wake()
+
+    async def settled(self) -> None:
+        """Wait until nothing waits any more, or nothing comes of waiting: the part failed, has parted, or is behind."""
+        while self._queue and not self._given_up and not self._behind and (self._attached or self._trials == 0):
+            await self._changed.wait()
+
+    async def run(self) -> None:
+        """Follow until cancelled, or until the part has parted for good. Raises `DivergenceHalt` alone."""
+        self.panel.join(self.name)
+        while not self._given_up:
+            halt: DivergenceHalt | None = None
+            reason = ""
+            with trio.CancelScope() as watched:
+                watched.deadline = trio.current_time() + self.limits.seconds
+                try:
+                    async with self.open() as comparison:
+                        halt = await self._follow(comparison, watched)
+                except Exception as error:  # border: shadow task
+                    reason = f"{type(error).__name__}: {error}"
+            if watched.cancelled_caught:
+                reason = f"no answer within {self.limits.seconds:g} s"
+            if halt is not None:
+                raise halt
+            if not self._given_up:
+                await self._pause(reason)
+
+    async def _follow(self, comparison: Comparison[S], watched: trio.CancelScope) -> DivergenceHalt | None:
+        """Compare until the part has parted, or the node is to end, which is the error that is returned."""
+        watched.deadline = math.inf
+        self._attached = True
+        self.panel.join(self.name)
+        self.emit(FollowerAttached(part=self.name))
+        self._wake()
+        told_behind = False
+        while True:
+            while not self._queue:
+                await self._changed.wait()
+            step = self._queue[0]
+            watched.deadline = trio.current_time() + self.limits.seconds
+            outcome = await comparison.compare(step)
+            watched.deadline = math.inf
+            self._trials = 0
+            if isinstance(outcome, Behind):
+                if not told_behind:
+                    self._tell_behind(outcome.reason, 0)
+                told_behind = True
+                self._behind = outcome.delay > 0
+                self._wake()
+                await trio.sleep(outcome.delay)
+                continue
+            self._behind = told_behind = False
+            try:
+                parted = await self._judge(outcome)
+            except DivergenceHalt as halt:
+                self._give_up()
+                return halt
+            if self._queue and self._queue[0] is step:  # an overflow may have taken it
+                self._queue.popleft()
+            self._wake()
+            if parted:
+                return None
+
+    async def _judge(self, outcome: Agreed | Differs) -> bool:
+        """Tell the panel; whether the part has parted."""
+        self._compared += 1
+        if isinstance(outcome, Agreed):
+            self._at = str(outcome.cursor)
+            self.panel.agreed(self.name, outcome.cursor)
+            waiting = max(self.waiting - 1, 0)
+            self.emit(FollowerAgreed(part=self.name, at=self._at, compared=self._compared, waiting=waiting))
+            return False
+        await self.panel.diverged(self.name, outcome.divergence)
+        if outcome.parted:
+            self._give_up()
+            reason = f"it has parted from the leading part at {outcome.divergence.cursor}"
+            self.emit(FollowerDetached(part=self.name, reason=reason, delay=None))
+            self.panel.leave(self.name)
+        return outcome.parted
+
+    async def _pause(self, reason: str) -> None:
+        """Detach, and wait longer from time to time."""
+        self._attached = self._behind = False
+        self._trials += 1
+        delay = self.policy.delay(self._trials)
+        self.emit(FollowerDetached(part=self.name, reason=reason, delay=delay))
+        self._wake()
+        self.panel.leave(self.name)
+        await trio.sleep(delay)
+
+    def _give_up(self) -> None:
+        self._given_up = True
+        self._attached = False
+        self._queue.clear()
+        self._wake()
+
+    def _tell_behind(self, reason: str, dropped: int) -> None:
+        self.emit(FollowerBehind(part=self.name, at=self._at, waiting=self.waiting, dropped=dropped, reason=reason))
+
+    def _wake(self) -> None:
+        self._changed.set()
+        self._changed = trio.Event()
