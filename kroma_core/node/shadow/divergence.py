@@ -32,6 +32,8 @@ class Place(enum.StrEnum):
 
     L2_BLOCK = "L2 block"
     L1_BLOCK = "L1 block"
+    L1_RECEIPTS = "receipts of L1 block"
+    L1_CANONICAL = "canonical L1 block"
     L1_TRANSACTION = "L1 transaction"
 
 
@@ -102,5 +104,17 @@ class Differs:
     parted: bool = False
 
 
-Outcome: TypeAlias = Agreed | Behind | Differs
+@attrs.frozen(kw_only=True)
+class Unanswered:
+    """The follower has nothing that could be compared, and will not have it: pruned, or on another branch.
+
+    That is no divergence, and the follower has no voice in a vote at this place. An empty `reason`: the comparison
+    tells by itself, when it is time to.
+    """
+
+    cursor: Cursor
+    reason: str
+
+
+Outcome: TypeAlias = Agreed | Behind | Differs | Unanswered
 """What became of one step."""

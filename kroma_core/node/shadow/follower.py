@@ -6,15 +6,18 @@ import math
 from collections import deque
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
-from typing import Generic, Protocol, TypeVar
+from typing import Final, Generic, Protocol, TypeVar
 
 import attrs
 import trio
 
 from kroma_core.events import Event, FollowerAgreed, FollowerAttached, FollowerBehind, FollowerDetached
 from kroma_core.node.retry import RetryPolicy
-from kroma_core.node.shadow.divergence import Agreed, Behind, Differs, Outcome
+from kroma_core.node.shadow.divergence import Agreed, Behind, Differs, Outcome, Unanswered
 from kroma_core.node.shadow.panel import DivergenceHalt, Panel
+
+GATHERED: Final = 64
+"""Steps in a row without an answer that are told as one."""
 
 S = TypeVar("S")
 S_contra = TypeVar("S_contra", contravariant=True)
@@ -60,6 +63,11 @@ class Follower(Generic[S]):
     _behind: bool = attrs.field(default=False, init=False)
     _trials: int = attrs.field(default=0, init=False)
     """How often it was opened without a comparison in between."""
+    _unanswered: int = attrs.field(default=0, init=False)
+    """Steps that it had no answer to, as far as they have not been told."""
+    _lacking: bool = attrs.field(default=False, init=False)
+    """Whether it had none to the last step."""
+    _lacks: str = attrs.field(default="", init=False)
 
     @property
     def waiting(self) -> int:
@@ -139,8 +147,13 @@ class Follower(Generic[S]):
             if parted:
                 return None
 
-    async def _judge(self, outcome: Agreed | Differs) -> bool:
+    async def _judge(self, outcome: Agreed | Differs | Unanswered) -> bool:
         """Tell the panel; whether the part has parted."""
+        if isinstance(outcome, Unanswered):
+            self.panel.unanswered(self.name, outcome.cursor)
+            self._note_unanswered(outcome.reason)
+            return False
+        self._tell_unanswered()
         self._compared += 1
         if isinstance(outcome, Agreed):
             self._at = str(outcome.cursor)
@@ -171,6 +184,21 @@ class Follower(Generic[S]):
         self._attached = False
         self._queue.clear()
         self._wake()
+
+    def _note_unanswered(self, reason: str) -> None:
+        """Tell the first of several in a row at once, and the others together: a source may lack very much."""
+        if not reason:
+            return
+        self._unanswered += 1
+        self._lacks = reason
+        if not self._lacking or self._unanswered >= GATHERED:
+            self._tell_unanswered()
+        self._lacking = True
+
+    def _tell_unanswered(self) -> None:
+        if self._unanswered:
+            self._tell_behind(self._lacks, self._unanswered)
+        self._unanswered, self._lacking = 0, False
 
     def _tell_behind(self, reason: str, dropped: int) -> None:
         self.emit(FollowerBehind(part=self.name, at=self._at, waiting=self.waiting, dropped=dropped, reason=reason))

@@ -18,6 +18,9 @@ from kroma_core.node.shadow.table import ShadowPolicy
 REMEMBERED: Final = 1024
 """Places of each follower that are kept for a vote: one that is further ahead than this has no voice."""
 
+_ABSTAINED: Final = ""
+"""In the place of an answer."""
+
 
 class DivergenceHalt(CriticalError):
     """A divergence ends the node, as its policy says."""
@@ -25,7 +28,7 @@ class DivergenceHalt(CriticalError):
 
 @attrs.define
 class _Seat:
-    """What one follower has said. None: it agreed; otherwise the fingerprint of what it gave."""
+    """What one follower has said. None: it agreed; otherwise the fingerprint of what it gave, if anything."""
 
     said: dict[Cursor, str | None] = attrs.field(factory=dict)
     order: deque[Cursor] = attrs.field(factory=deque)
@@ -64,6 +67,12 @@ class Panel:
     def agreed(self, follower: str, cursor: Cursor) -> None:
         """Take note. Raises `DivergenceHalt` where that decides a vote against the leading part."""
         self._seats[follower].say(cursor, None)
+        if cursor in self._open:
+            self._decide_all()
+
+    def unanswered(self, follower: str, cursor: Cursor) -> None:
+        """A follower that has no answer at this place. Raises `DivergenceHalt` where a vote waited for it alone."""
+        self._seats[follower].say(cursor, _ABSTAINED)
         if cursor in self._open:
             self._decide_all()
 
@@ -110,7 +119,8 @@ class Panel:
 
     def _votes(self, cursor: Cursor) -> tuple[int, int, int]:
         """How many parts say what the leading one says (itself included), how many do not, and who is still to say."""
-        answers = [seat.said[cursor] for seat in self._seats.values() if cursor in seat.said]
+        said = [seat.said[cursor] for seat in self._seats.values() if cursor in seat.said]
+        answers = [each for each in said if each != _ABSTAINED]
         silent = sum(seat.present and cursor not in seat.said for seat in self._seats.values())
         agreeing = 1 + sum(answer is None for answer in answers)
         return agreeing, len(answers) + 1 - agreeing, silent

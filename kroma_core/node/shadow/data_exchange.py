@@ -1,0 +1,111 @@
+"""What leading data and blob sources were asked and answered: a follower is asked the same, and bytes are compared."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, TypeAlias
+
+import attrs
+
+from kroma_core.api import BlobSource, DataSource, Missing
+from kroma_core.codec.hexadecimal import to_data
+from kroma_core.errors import NotFound
+from kroma_core.forks import Rules
+from kroma_core.l1 import InboxTransaction
+from kroma_core.node.shadow.data_comparison import blob_differences, claim_differences, input_differences
+from kroma_core.node.shadow.divergence import Cursor, Place
+from kroma_core.recording.compare import Difference
+from kroma_core.types import Hash32, L1Ref
+
+JsonObject: TypeAlias = dict[str, Any]
+
+
+@attrs.frozen(kw_only=True)
+class Reading:
+    """What a data source makes of one transaction: whether it is its own to read, and the inputs in it."""
+
+    claims: bool
+    inputs: tuple[bytes, ...] = attrs.field(repr=False)
+
+
+@attrs.frozen(kw_only=True)
+class ReadExchange:
+    """The batcher data in one transaction of an L1 block. `blobs` are those that the leader got for it."""
+
+    block: L1Ref
+    rules: Rules = attrs.field(repr=False)
+    transaction: InboxTransaction
+    blobs: Mapping[Hash32, bytes] = attrs.field(factory=dict, repr=False)
+    answer: Reading
+
+    @property
+    def cursor(self) -> Cursor:
+        return Cursor(place=Place.L1_TRANSACTION, number=self.block.number, hash=self.transaction.hash)
+
+    async def asked_of(self, follower: DataSource) -> Reading:
+        if not follower.claims(self.transaction, self.rules):
+            return Reading(claims=False, inputs=())
+        answers = await follower.read(self.block, [self.transaction])
+        if len(answers) != 1:
+            raise NotFound(f"read {self.cursor}: expected the data of one transaction, got that of {len(answers)}")
+        return Reading(claims=True, inputs=tuple(answers[0]))
+
+    def differences(self, answer: Reading) -> Iterator[Difference]:
+        ours, theirs = self.answer, answer
+        yield from claim_differences([self.transaction], [ours.claims], [theirs.claims])
+        yield from input_differences([self.transaction], [ours.inputs], [theirs.inputs])
+
+    def inputs(self) -> JsonObject:
+        tx = self.transaction
+        return {
+            "block": {
+                "hash": to_data(self.block.hash),
+                "number": self.block.number,
+                "parent_hash": to_data(self.block.parent_hash),
+                "timestamp": self.block.timestamp,
+            },
+            "transaction": {
+                "index": tx.index,
+                "hash": to_data(tx.hash),
+                "type": tx.type,
+                "sender": to_data(tx.sender),
+                "data": to_data(tx.data),
+                "blob_hashes": [to_data(one) for one in tx.blob_hashes],
+            },
+            "blobs": {to_data(name): to_data(blob) for name, blob in self.blobs.items()},
+        }
+
+    def told(self, answer: Reading) -> JsonObject:
+        return {"claims": answer.claims, "inputs": [to_data(one) for one in answer.inputs]}
+
+
+@attrs.frozen(kw_only=True)
+class BlobsExchange:
+    """Blobs of an L1 block by versioned hash."""
+
+    block: L1Ref
+    versioned_hashes: tuple[Hash32, ...]
+    answer: tuple[bytes, ...] = attrs.field(repr=False)
+
+    @property
+    def cursor(self) -> Cursor:
+        return Cursor(place=Place.L1_BLOCK, number=self.block.number, hash=self.block.hash)
+
+    async def asked_of(self, follower: BlobSource) -> tuple[bytes, ...]:
+        found = await follower.blobs(self.block, self.versioned_hashes)
+        if isinstance(found, Missing):
+            names = ", ".join(f"0x{one.hex()}" for one in found.versioned_hashes)
+            raise NotFound(f"{found.source or 'it'} has no blob {names} of L1 block {self.block.id}")
+        return tuple(found)
+
+    def differences(self, answer: tuple[bytes, ...]) -> Iterator[Difference]:
+        return blob_differences(self.versioned_hashes, self.answer, answer)
+
+    def inputs(self) -> JsonObject:
+        return {
+            "block": {"hash": to_data(self.block.hash), "number": self.block.number},
+            "versioned_hashes": [to_data(one) for one in self.versioned_hashes],
+        }
+
+    def told(self, answer: tuple[bytes, ...]) -> JsonObject:
+        return {"blobs": [to_data(one) for one in answer]}

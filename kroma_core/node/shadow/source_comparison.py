@@ -1,0 +1,106 @@
+"""A source that follows is asked what the leading one was asked; what it does not have it may have later, or never."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Final, Protocol
+
+import attrs
+
+from kroma_core.api.roles import Role
+from kroma_core.errors import KromaError, NotFound, ResetError, TemporaryError
+from kroma_core.node.shadow.divergence import (
+    Agreed,
+    Behind,
+    Cursor,
+    Differs,
+    Divergence,
+    Outcome,
+    PartVersion,
+    Unanswered,
+)
+from kroma_core.recording.compare import Difference
+
+TRIALS: Final = 4
+"""How often a follower is asked for what it says it lacks, before the step is given up; a second apart, then two ..."""
+
+
+class Exchange(Protocol):
+    """A question to the leading source, with its answer."""
+
+    @property
+    def cursor(self) -> Cursor: ...
+
+    @property
+    def answer(self) -> Any: ...
+
+    async def asked_of(self, follower: Any) -> Any:
+        """What a follower answers to the same question. Raises `NotFound` or `ResetError` where it lacks something."""
+        ...
+
+    def differences(self, answer: Any) -> Iterator[Difference]: ...
+
+    def inputs(self) -> dict[str, Any]:
+        """The question, as a bundle holds it."""
+        ...
+
+    def told(self, answer: Any) -> dict[str, Any]:
+        """An answer, as a bundle holds it."""
+        ...
+
+
+@attrs.define(kw_only=True)
+class SourceComparison:
+    """Compares what one follower answers. Errors other than those of a source that lacks something are raised."""
+
+    role: Role
+    part: Any
+    leader: PartVersion
+    follower: PartVersion
+    _trials: int = attrs.field(default=0, init=False)
+    """How often the present step has been tried in vain."""
+
+    async def compare(self, step: Exchange) -> Outcome:
+        """Ask the same. What is lacking is asked for again, as is what gets no answer; the latter is raised at last."""
+        try:
+            answer = await step.asked_of(self.part)
+        except TemporaryError as error:
+            if self._trials + 1 >= TRIALS:
+                self._trials = 0
+                raise
+            return self._again(step, error)
+        except (NotFound, ResetError) as error:
+            if await self.is_behind(step):
+                return Behind(cursor=step.cursor, reason=str(error))
+            if self._trials + 1 < TRIALS and self.may_come(step):
+                return self._again(step, error)
+            self._trials = 0
+            return Unanswered(cursor=step.cursor, reason=str(error))
+        self._trials = 0
+        found = tuple(step.differences(answer))
+        if not found:
+            return Agreed(cursor=step.cursor)
+        return Differs(
+            divergence=Divergence(
+                role=self.role,
+                leader=self.leader,
+                follower=self.follower,
+                cursor=step.cursor,
+                differences=found,
+                inputs=step.inputs(),
+                leader_output=step.told(step.answer),
+                follower_output=step.told(answer),
+            )
+        )
+
+    async def is_behind(self, step: Exchange) -> bool:
+        """Whether the follower will have what it lacks once it has come as far as the leader."""
+        return False
+
+    def may_come(self, step: Exchange) -> bool:
+        """Whether it is worth asking again for what is lacking."""
+        return True
+
+    def _again(self, step: Exchange, error: KromaError) -> Behind:
+        self._trials += 1
+        return Behind(cursor=step.cursor, reason=str(error), delay=float(1 << (self._trials - 1)))
