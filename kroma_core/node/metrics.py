@@ -39,6 +39,7 @@ from kroma_core.events import (
     RequestServed,
     Retrying,
     SourceDistrusted,
+    StateMigrating,
     Subject,
     UnsafePayload,
     Verdict,
@@ -110,6 +111,8 @@ class NodeMetrics:
         self._distrusted = self._own_counter(
             "servers_distrusted", "Times a server lagged or contradicted itself", ["part", "server"]
         )
+        self._migrating = self._own_gauge("state_migrating", "1 while the state is brought into another kind of trie")
+        self._migrated = self._own_gauge("state_migrated_accounts", "Accounts of that state that are done")
         self._detached = self._own_counter("parts_detached", "Parts that failed and are no longer asked", ["part"])
 
     def attach(self, status: Callable[[], SyncStatus], *, l1_confirmations: int = 0) -> None:
@@ -167,6 +170,9 @@ class NodeMetrics:
                 self._responses.labels(event.server, event.method, _error(event.outcome)).inc()
             case SourceDistrusted():
                 self._distrusted.labels(event.part, event.server).inc()
+            case StateMigrating():
+                self._migrating.set(not event.complete)
+                self._migrated.set(event.accounts)
             case PartDetached():
                 self._detached.labels(event.part).inc()
             case _:
@@ -203,6 +209,9 @@ class NodeMetrics:
 
     def _gauge(self, name: str, text: str, labels: Iterable[str] = ()) -> Gauge:
         return Gauge(f"{OP_NODE}_{name}", text, tuple(labels), registry=self.registry)
+
+    def _own_gauge(self, name: str, text: str) -> Gauge:
+        return Gauge(f"{OWN}_{name}", text, registry=self.registry)
 
     def _seconds(self, name: str, text: str, labels: Iterable[str]) -> Histogram:
         return Histogram(f"{OP_NODE}_{name}", text, tuple(labels), buckets=_REQUEST_SECONDS, registry=self.registry)

@@ -18,6 +18,7 @@ from kroma_core.testing.scripted_rollup import all_forks_until, rollup_on
 from kroma_core.types import ZERO_HASH, Gas, Seconds, Timestamp
 from tests.actions.actors import ALICE, BOB, ETHER, Sequencer, World, new_store, pyevm
 from tests.actions.kill_sync import Sync, events_of, recorded_head
+from tests.explain.explained import stalled
 from tests.vectors.unit_files import OWN_VECTORS
 
 CHANGE = 4
@@ -57,7 +58,29 @@ async def test_one_channel_may_hold_the_last_block_of_the_zk_trie_and_the_first_
     assert reached.hash == blocks[-1].hash
     assert (verifier.resets, verifier.retries) == ([], [])
     told = [event for event in events if isinstance(event, StateMigrating)]
-    assert [(event.block, event.complete) for event in told] == [(CHANGE - 1, False), (CHANGE - 1, True)]
+    assert [(event.block, event.complete) for event in told] == [(CHANGE - 1, False)] * 2 + [(CHANGE - 1, True)]
+
+
+async def test_a_stall_while_the_state_is_migrated_is_explained_by_it() -> None:
+    world = kroma_world()
+    world.l1.mine()
+    blocks = await world.sequencer.build_up_to_l1(world.transfer(ALICE, BOB, ETHER))
+    world.l1.mine([world.batch(*blocks, span=True)])
+    verifier = world.verifier(pyevm.PyEvmEngine(world.config, new_store(), emit=lambda event: told.append(event)))
+    told = verifier.events
+    await verifier.sync()
+    everything = list(told)
+    causes = []
+    for at, event in enumerate(everything):
+        if isinstance(event, StateMigrating):
+            told[:] = everything[: at + 1]
+            answer = stalled(world, verifier)
+            causes.append(answer.data["cause"])
+            if not event.complete:
+                assert f"the state after block {CHANGE - 1}" in answer.summary
+                assert f"{event.accounts} accounts so far" in answer.summary
+    assert causes[:2] == ["migrating"] * 2
+    assert causes[2] != "migrating"
 
 
 async def test_a_reorg_before_the_change_has_another_state_migrated() -> None:

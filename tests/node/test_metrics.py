@@ -25,6 +25,7 @@ from kroma_core.events import (
     RequestServed,
     Retrying,
     SourceDistrusted,
+    StateMigrating,
     Subject,
     UnsafePayload,
     Verdict,
@@ -100,6 +101,7 @@ EVENTS: tuple[Event, ...] = (
     RequestServed(server="rpc", method="optimism_syncStatus", seconds=0.002, outcome="rpc_-32602"),
     SourceDistrusted(part="l1", server="http://127.0.0.1:1", reason="lagged", seconds=30.0),
     PartDetached(part="observe 'x'", error="boom"),
+    StateMigrating(part="engine", block=9, accounts=128, complete=False),
     Verdict(
         subject=Subject.CHANNEL,
         name="c",
@@ -155,6 +157,8 @@ def test_a_series_that_dashboards_of_op_node_ask_for_is_there(name: str) -> None
         ("kroma_derived_gas_total", (), 90),
         ("kroma_servers_distrusted_total", ("l1", "http://127.0.0.1:1"), 1),
         ("kroma_parts_detached_total", ("observe 'x'",), 1),
+        ("kroma_state_migrating", (), 1),
+        ("kroma_state_migrated_accounts", (), 128),
         ("kroma_verdicts_total", ("dropped", "timed_out", "channel"), 1),
     ],
 )

@@ -27,6 +27,7 @@ from kroma_core.events import (
     Retrying,
     Searching,
     SourceDistrusted,
+    StateMigrating,
     Subject,
     UnsafePayload,
     Verdict,
@@ -40,6 +41,7 @@ KEPT: Final = frozenset(
     {
         Verdict, InboxRead, FramesRead, ChannelRead, L1Traversed, BlockDerived, HeadsMoved, PipelineReset, Retrying,
         L1HeadsChanged, L1Reorganised, UnsafePayload, RequestAnswered, SourceDistrusted, Searching, PartDetached,
+        StateMigrating,
     }
 )  # fmt: skip
 """The events that the store is made of."""
@@ -166,6 +168,10 @@ class Ledger:
             case Searching():
                 self.note("searching", attrs.asdict(event), now)
                 self._over(Asked.L1, Asked.ENGINE)
+            case StateMigrating(complete=True):
+                self._forget("migrating")
+            case StateMigrating():
+                self.note("migrating", attrs.asdict(event), now)
             case UnsafePayload():
                 self.note("unsafe", {"block": _block(event.block), "outcome": event.outcome}, now)
             case PartDetached():
@@ -181,6 +187,7 @@ class Ledger:
         self._run = self._next()
         self._changes.append((INSERT["runs"], [(self._run, now, event.reason, safe, start)]))
         self._over(Asked.L1, Asked.ENGINE)
+        self._forget("migrating")
 
     def _frames(self, event: FramesRead) -> None:
         transaction, _, number = event.input.rpartition("/")
@@ -237,8 +244,11 @@ class Ledger:
         for kind in kinds:
             if self._since.pop(kind, None) is not None:
                 self._barrier()
-                self._state.pop(f"trouble/{kind}", None)
-                self._changes.append(("DELETE FROM state WHERE key = ?", [(f"trouble/{kind}",)]))
+                self._forget(f"trouble/{kind}")
+
+    def _forget(self, key: str) -> None:
+        self._state.pop(key, None)
+        self._changes.append(("DELETE FROM state WHERE key = ?", [(key,)]))
 
     def _put(self, table: str, *values: Any, id: int | None = None) -> None:
         if id is None:

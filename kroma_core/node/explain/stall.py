@@ -78,8 +78,10 @@ def _causes(situation: Situation, around: Surroundings) -> Iterator[Cause]:
         return
     yield from loop
     yield from troubles
+    migrating = list(_migrating(situation))
+    yield from migrating
     behind = list(_place_on_l1(situation, around))
-    blocking = troubles or loop or any(cause.code in _ENOUGH for cause in behind)
+    blocking = troubles or loop or migrating or any(cause.code in _ENOUGH for cause in behind)
     if blocking:
         yield from behind
         return
@@ -159,6 +161,20 @@ def _reset_loop(situation: Situation) -> Iterator[Cause]:
     code, text = ("blobs_missing", "blobs are missing, and ") if blobs else ("reset_loop", "")
     text += f"derivation begins anew again and again ({count} times): {reason}"
     yield Cause(code, text, numbers={"resets": count})
+
+
+def _migrating(situation: Situation) -> Iterator[Cause]:
+    found = situation.state("migrating")
+    if found is None:
+        return
+    told = found[0]
+    done = f"{told['accounts']} accounts" + (f" and {told['slots']} slots of the next one" if told["slots"] else "")
+    numbers = {name: told[name] for name in ("block", "accounts", "slots")}
+    text = (
+        f"{told['part']} migrates the state after block {told['block']}, which the next block begins with, to another "
+        f"kind of trie: {done} so far; derivation goes on by itself"
+    )
+    yield Cause("migrating", text, numbers=numbers)
 
 
 def _not_started(situation: Situation, around: Surroundings) -> Iterator[Cause]:

@@ -225,9 +225,13 @@ class PyEvmEngine(ChainQueries, WaitingTransactions):
         return found
 
     async def _migrate(self, parent: Header) -> None:
-        def tell(progress: Progress) -> None:
+        def tell(progress: Progress, slots: int) -> None:
             told = StateMigrating(
-                part="engine", block=parent.number, accounts=progress.accounts, complete=progress.complete
+                part="engine",
+                block=parent.number,
+                accounts=progress.accounts,
+                slots=slots,
+                complete=progress.complete,
             )
             self._emit(told)
 

@@ -70,14 +70,17 @@ async def migrate(
     store: MigrationStore,
     accounts_at_once: int = ACCOUNTS_AT_ONCE,
     nodes_kept: int = _NODES_KEPT,
-    on_progress: Callable[[Progress], None] = lambda progress: None,
+    on_progress: Callable[[Progress, int], None] = lambda progress, slots: None,
 ) -> Hash32:
     """The Merkle-Patricia root of the state at `zk_root`; at once if it was migrated before.
 
-    Cancelled or killed, the next call goes on. Yields after each lot, and tells how far it is. Raises `CriticalError`
-    where a leaf does not say what its key was made of.
+    Cancelled or killed, the next call goes on. Yields after each lot. `on_progress` is told how far it is, at the
+    beginning and whenever something was written, with the slots of an account that is not done yet. Raises
+    `CriticalError` where a leaf does not say what its key was made of.
     """
     progress = store.migration(zk_root) or Progress(root=merkle.empty_root)
+    if not progress.complete:
+        on_progress(progress, 0)
     waiting = leaves(zk.nodes, zk_root, progress.last)
     while not progress.complete:
         written: dict[Hash32, bytes] = {}
@@ -87,14 +90,16 @@ async def migrate(
             account = account_of(leaf.words)
             storage_root = merkle.empty_root
             if account.storage_root != zk.empty_root:
-                slots = leaves(zk.nodes, account.storage_root)
+                done, slots = 0, leaves(zk.nodes, account.storage_root)
                 while words := {
                     int.from_bytes(_preimage(one), "big"): word_of(one.words) for one in _some(slots, _SLOTS_AT_ONCE)
                 }:
+                    done += len(words)
                     storage_root = merkle.storage_after(storage_root, words, written)
                     if len(written) >= nodes_kept:
                         store.save_migration(zk_root, progress, written)
                         written = {}
+                        on_progress(progress, done)
                     await trio.lowlevel.checkpoint()
             address = _preimage(leaf)[:_ADDRESS_SIZE]
             accounts[address] = StoredAccount(account.nonce, account.balance, storage_root, account.code_hash)
@@ -106,7 +111,7 @@ async def migrate(
             accounts=progress.accounts + len(accounts),
         )
         store.save_migration(zk_root, progress, written)
-        on_progress(progress)
+        on_progress(progress, 0)
         await trio.lowlevel.checkpoint()
     return progress.root
 

@@ -75,7 +75,13 @@ def provide_engines() -> Sequence[Offer[ExecutionEngine]]:
             check=check,
             summary="executes blocks inside the node, on py-evm",
             capabilities=frozenset(
-                {Capability.EXECUTES, Capability.PROOFS, Capability.STATE_QUERIES, Capability.TX_POOL}
+                {
+                    Capability.EXECUTES,
+                    Capability.PROOFS,
+                    Capability.STATE_QUERIES,
+                    Capability.TX_POOL,
+                    Capability.BLOCK_TRACES,
+                }
             ),
         )
     ]

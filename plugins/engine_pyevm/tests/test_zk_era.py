@@ -208,9 +208,15 @@ def test_nodes_are_written_while_the_storage_of_an_account_is_read() -> None:
     kept, root = zk_state(storage, 2)
     store = ChainStore(kept)
     lives = MortalStore(store, 99)
-    found = trio.run(migrate, store.zk, store.merkle_patricia, root, lives, 4, 100)
+    told: list[tuple[int, int]] = []
+
+    def tell(progress: Progress, slots: int) -> None:
+        told.append((progress.accounts, slots))
+
+    found = trio.run(migrate, store.zk, store.merkle_patricia, root, lives, 4, 100, tell)
     assert found == migrated(storage, 2)
     assert lives.lives == 99 - 2 * 3 - 2
+    assert told == [(0, 0), (0, 256), (0, 512), (0, 600), (0, 256), (0, 512), (0, 600), (2, 0), (2, 0)]
     fresh = ChainStore(kept).merkle_patricia
     account = fresh.account(found, (1).to_bytes(20, "big"))
     assert account is not None
