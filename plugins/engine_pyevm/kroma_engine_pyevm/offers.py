@@ -75,13 +75,7 @@ def provide_engines() -> Sequence[Offer[ExecutionEngine]]:
             check=check,
             summary="executes blocks inside the node, on py-evm",
             capabilities=frozenset(
-                {
-                    Capability.EXECUTES,
-                    Capability.PROOFS,
-                    Capability.STATE_QUERIES,
-                    Capability.TX_POOL,
-                    Capability.BLOCK_TRACES,
-                }
+                {Capability.EXECUTES, Capability.PROOFS, Capability.STATE_QUERIES, Capability.TX_POOL}
             ),
         )
     ]
