@@ -249,7 +249,8 @@ class Searching:
 class StateMigrating:
     """The state after a block is brought into another kind of trie: how many accounts are there by now.
 
-    `slots` are those of the next account, where it has so many that it takes long. Once told with `complete`, the block after it can be executed. A start in between goes on where the last one was.
+    `slots` are those of the next account, where it has so many that it takes long. Once told with `complete`, the block
+    after it can be executed. A start in between goes on where the last one was.
     """
 
     part: str
