@@ -130,6 +130,7 @@ async def _follow(
             timeline=recorded,
             l1_confirmations=plan.node.l1_confirmations,
             sync_mode=plan.node.sync_mode,
+            checkpoint=plan.node.checkpoint,
             derivations=parts.derivations,
             services=services,
         )

@@ -24,7 +24,7 @@ from kroma_core.node.inbox_reader import read_inputs
 from kroma_core.node.isolation.derivation import DerivationMachine
 from kroma_core.node.retry import Retrier
 from kroma_core.node.safe_heads import SafeHeadLog
-from kroma_core.types import BlockId, L1Number, L1Ref
+from kroma_core.types import BlockId, L1Number, L1Ref, L2Ref
 
 OnDerived: TypeAlias = Callable[[Derived, Confirmed], None]
 
@@ -51,6 +51,10 @@ class Deriver:
     limit: Callable[[], int | None]
     machine: DerivationMachine
     finality: Finality = attrs.field(factory=Finality, init=False)
+    _began: L2Ref = attrs.field(
+        default=attrs.Factory(lambda self: self.controller.heads.local_safe, takes_self=True), init=False
+    )
+    """The safe head to begin with: it came from other L1 blocks than those that are read now, up to a window later."""
     _read: deque[BlockId] = attrs.field(factory=lambda: deque(maxlen=REMEMBERED), init=False)
 
     @property
@@ -148,8 +152,11 @@ class Deriver:
         return ref.hash == block.hash
 
     def _note_origin(self) -> None:
-        if self.machine.origin is not None:
-            self.finality.note(self.machine.origin.id, self.controller.heads.local_safe)
+        origin, safe = self.machine.origin, self.controller.heads.local_safe
+        if origin is None:
+            return
+        if safe != self._began or origin.number > safe.l1_origin.number + self.config.rollup.seq_window_size:
+            self.finality.note(origin.id, safe)
 
     async def _include(self, derived: Derived) -> None:
         what = f"include a block on {derived.parent.id}"

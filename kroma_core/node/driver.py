@@ -18,11 +18,13 @@ import trio
 
 from kroma_core.api import DataSource, ExecutionEngine, L1Source
 from kroma_core.chain.config import ChainConfig
+from kroma_core.chain.predeploys import MESSAGE_PASSER
 from kroma_core.derive.l2_blocks import l2_ref
 from kroma_core.errors import CriticalError, NotFound, ResetError, TemporaryError
 from kroma_core.events import Event, HeadsMoved, PipelineReset, Retrying
 from kroma_core.l1 import L1Heads
 from kroma_core.l2 import Heads, L2Label, Payload
+from kroma_core.node.checkpoint import Checkpoint, Trusted
 from kroma_core.node.deriver import Deriver, OnDerived
 from kroma_core.node.engine_controller import EngineController
 from kroma_core.node.isolation.derivation import Derivations, InThisProcess
@@ -46,6 +48,7 @@ class Driver:
     `resets_without_progress`: how often derivation may begin anew without coming further than before; None means
     without end (a live node waits and tries again). `on_derived` is told of every block, before observers are.
     `l1_confirmations`: so many blocks below its head L1 counts as not there yet. `derivations` makes the machines.
+    `checkpoint`: the hash of an L2 block that counts as safe without having been derived.
     """
 
     config: ChainConfig
@@ -60,6 +63,8 @@ class Driver:
     l1_confirmations: int = 0
     sync_mode: SyncMode = SyncMode.CONSENSUS_LAYER
     derivations: Derivations = attrs.field(factory=InThisProcess)
+    checkpoint: Hash32 | None = None
+    _trusted: Trusted | None = attrs.field(default=None, init=False)
     _controller: EngineController | None = attrs.field(default=None, init=False)
     _deriver: Deriver | None = attrs.field(default=None, init=False)
     _tracker: L1HeadTracker = attrs.field(init=False)
@@ -242,7 +247,8 @@ class Driver:
         """Find the heads that hold, tell the engine, and make a fresh derivation machine."""
         controller = self._controller
         before = controller.heads if controller is not None else None
-        start = await find_sync_start(self.config, self._l1_ref, self._l2_block, self.emit)
+        trusted = await self._checked_checkpoint()
+        start = await find_sync_start(self.config, self._l1_ref, self._l2_block, self.emit, trusted)
         base = await find_base(self.config, self._l2_block, start.safe)
         what = "tell the engine where derivation begins"
         if controller is None or before is None:
@@ -271,6 +277,23 @@ class Driver:
         l1_start = l2_ref(base, self.config).l1_origin
         self.emit(PipelineReset(reason=self._reason, safe=start.safe.id, l1_start=l1_start))
         return self._deriver
+
+    async def _checked_checkpoint(self) -> Trusted | None:
+        """The block that the operator trusts. It is looked at once: what becomes of it later is a reset's matter."""
+        if self.checkpoint is None or self._trusted is not None:
+            return self._trusted
+        passer, what = MESSAGE_PASSER[self.config.rollup.family], "look for the state after the checkpoint"
+        checkpoint = Checkpoint(
+            hash=self.checkpoint,
+            config=self.config,
+            l1=self._l1_ref,
+            l2=self._l2_block,
+            state=lambda at: self._retry(lambda: self.engine.storage_root(passer, at), what),
+            finalized_l1=self._tracker.finalized,
+        )
+        self._trusted = await checkpoint.trusted()
+        self._reason = f"{self._reason}, trusting L2 block {self._trusted.block.id}"
+        return self._trusted
 
     async def _reset(self, reason: str) -> None:
         """Prepare to begin anew. Going the same way again is no progress: a reset goes back, and blocks come again."""

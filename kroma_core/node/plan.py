@@ -7,7 +7,7 @@ files, capabilities that an offer lacks, forks out of order, ports asked for twi
 from __future__ import annotations
 
 import typing
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,9 @@ from kroma_core.api.roles import Capability, Role
 from kroma_core.api.settings import RecordingFile
 from kroma_core.chain.config import ChainConfig
 from kroma_core.errors import ConfigError
+from kroma_core.node.absent import absent_kind, choice, kinds
 from kroma_core.node.chain_choice import chain_of_recording, chain_of_table
+from kroma_core.node.conflicts import conflicts
 from kroma_core.node.ports import clashing_ports
 from kroma_core.node.profile import (
     MANY,
@@ -33,22 +35,27 @@ from kroma_core.node.profile import (
 )
 from kroma_core.node.registry import InstalledOffer, Registry, incompatibility
 from kroma_core.node.settings import SettingsReader
+from kroma_core.node.shadow.planning import FOLDER, unfollowable
+from kroma_core.node.shadow.table import ShadowTable
 
 _ORDER = (Role.OBSERVE, Role.L1, Role.BLOBS, Role.DATA, Role.ENGINE, Role.P2P, Role.PROOF)
 """Parts are opened in this order where requirements do not say otherwise: observers see the rest begin."""
 
-_FOR_DERIVATION = frozenset({Role.L1, Role.BLOBS, Role.DATA, Role.P2P})
-"""Roles that only a node that derives has a use for."""
-
 
 @attrs.frozen(kw_only=True)
 class PlannedPart:
-    """One part: which offer makes it, with which settings, and the folder that is its own."""
+    """One part: which offer makes it, with which settings, and the folder that is its own.
+
+    `table` is the profile's, or stands for what the profile leaves out.
+    """
 
     installed: InstalledOffer
     settings: Any
     data_dir: Path
+    table: PartTable
     wraps: PlannedPart | None = None
+    shadows: tuple[PlannedPart, ...] = ()
+    """The parts that follow this one."""
 
     @property
     def layers(self) -> tuple[PlannedPart, ...]:
@@ -73,12 +80,14 @@ class Plan:
     """A node that can be opened. `parts` are in opening order, those of one role in profile order."""
 
     name: str
+    profile: Profile
     chain: ChainConfig
     node: NodeTable
     servers: ServerTables
     data_dir: Path
     parts: tuple[PlannedPart, ...]
     explain: ExplainTable = attrs.field(factory=ExplainTable)
+    shadow: ShadowTable = attrs.field(factory=ShadowTable)
 
     def of_role(self, role: Role) -> tuple[PlannedPart, ...]:
         return tuple(part for part in self.parts if part.role is role)
@@ -86,7 +95,7 @@ class Plan:
     @property
     def layers(self) -> tuple[PlannedPart, ...]:
         """All parts, those too that others stand on."""
-        return tuple(layer for part in self.parts for layer in part.layers)
+        return tuple(layer for part in self.parts for each in (part, *part.shadows) for layer in each.layers)
 
     @property
     def executes(self) -> bool:
@@ -148,7 +157,9 @@ def plan_replay(
         ]
         which = "that plays recordings" if without_execution else "that executes blocks"
         parts[Role.ENGINE] = _only(Role.ENGINE, fitting, registry, which, problems)
-    node = attrs.evolve(given.node, data_dir=data_dir, stop_after=None, derive=True, isolation=Isolation.NONE)
+    node = attrs.evolve(
+        given.node, data_dir=data_dir, stop_after=None, derive=True, isolation=Isolation.NONE, checkpoint=None
+    )
     filled = {
         role: tuple(_with_recording(table, recording, registry) for table in tables) for role, tables in parts.items()
     }
@@ -168,24 +179,25 @@ def _plan(profile: Profile, chain: ChainConfig | None, registry: Registry, probl
     if Role.BLOBS not in profile.parts and any(Role.BLOBS in found.requires for _, found in chosen):
         tables = _only(Role.BLOBS, registry.of_role(Role.BLOBS), registry, "", problems)
         chosen += _resolved(tables, registry, problems)
-    problems += _unmet(chosen)
-    problems += _idle(profile, chosen)
-    problems += _unserved(profile, chosen)
-    problems += _inseparable(profile, chosen)
+    problems += conflicts(profile, chosen)
     parts: list[PlannedPart] = []
     for table, found in chosen:
         above = [layer for part in parts for layer in part.layers]
         parts.append(_planned(table, found, above, data_dir, chain, profile.reader, problems))
-    asked = [(str(layer), layer.settings) for part in parts for layer in part.layers if layer.settings is not None]
+    parts = _with_followers(parts, profile, data_dir, chain, registry, problems)
+    every = [layer for part in parts for each in (part, *part.shadows) for layer in each.layers]
+    asked = [(str(layer), layer.settings) for layer in every if layer.settings is not None]
     problems += clashing_ports(asked, profile.servers)
     ordered = _in_opening_order(parts, problems)
     if problems or chain is None:
         raise ConfigError(*problems)
     return Plan(
         name=profile.name,
+        profile=profile,
         chain=chain,
         node=profile.node,
         explain=profile.explain,
+        shadow=profile.shadow,
         servers=profile.servers,
         data_dir=data_dir,
         parts=tuple(ordered),
@@ -207,11 +219,33 @@ def _planned(
         problems += [f"{table.place}: {problem}" for problem in found.offer.check(settings, chain)]
     same = sum(part.installed.offer is found.offer for part in above)
     folder = found.offer.kind + (f"-{same + 1}" if same else "")
-    part = PlannedPart(installed=found, settings=settings, data_dir=data_dir / found.role / folder)
+    part = PlannedPart(installed=found, settings=settings, data_dir=data_dir / found.role / folder, table=table)
     if table.wraps is None or found.wraps is None:
         return part
     below = _planned(table.wraps, found.wraps, [*above, part], data_dir, chain, reader, problems)
     return attrs.evolve(part, wraps=below)
+
+
+def _with_followers(
+    parts: Sequence[PlannedPart],
+    profile: Profile,
+    data_dir: Path,
+    chain: ChainConfig | None,
+    registry: Registry,
+    problems: list[str],
+) -> list[PlannedPart]:
+    """The parts, each with those that follow it, which have folders of their own."""
+    present = frozenset(part.role for part in parts)
+    above: list[PlannedPart] = []
+    led = []
+    for part in parts:
+        followers = _resolved(part.table.shadows, registry, problems)
+        problems += unfollowable(part.table, followers, present, profile)
+        first = len(above)
+        for table, found in followers:
+            above.append(_planned(table, found, above, data_dir / FOLDER, chain, profile.reader, problems))
+        led.append(attrs.evolve(part, shadows=tuple(above[first:])))
+    return led
 
 
 def _resolved(
@@ -250,8 +284,8 @@ def _with_wrapped(
     candidates = [other for other in registry.of_role(found.role) if not other.is_wrapper]
     tables = [table.wraps] if table.wraps is not None else [_table_for(other) for other in candidates]
     if table.wraps is None and len(candidates) != 1:
-        choice = _choice(found.role, candidates, registry)
-        problems.append(f"{table.place} wraps: missing; {found.offer.kind!r} stands on another {found.role}; {choice}")
+        others = choice(found.role, candidates, registry)
+        problems.append(f"{table.place} wraps: missing; {found.offer.kind!r} stands on another {found.role}; {others}")
         return table, found
     below = _resolved(tables, registry, problems)
     if not below:
@@ -264,14 +298,11 @@ def _named(table: PartTable, registry: Registry, problems: list[str]) -> Install
         only = [found for found in registry.of_role(table.role) if not found.is_wrapper]
         if len(only) == 1:
             return only[0]
-        problems.append(f"{table.place} kind: missing; {_choice(table.role, only, registry)}")
+        problems.append(f"{table.place} kind: missing; {choice(table.role, only, registry)}")
         return None
     found = registry.find(table.role, table.kind)
     if found is None:
-        problems.append(
-            f"{table.place} kind: no installed plugin offers {table.role} {table.kind!r}; "
-            + _choice(table.role, registry.of_role(table.role), registry)
-        )
+        problems.append(f"{table.place} kind: {absent_kind(table.role, table.kind, registry)}")
     return found
 
 
@@ -285,78 +316,16 @@ def _only(
     header = f"[[{role}]]" if role in MANY else f"[{role}]"
     wanted = " ".join(filter(None, ("one", which)))
     if candidates:
-        problems.append(f"{header}: the profile names none, and several are installed: {_kinds(candidates)}")
+        problems.append(f"{header}: the profile names none, and several are installed: {kinds(candidates)}")
     else:
-        choice = _choice(role, registry.of_role(role), registry)
-        problems.append(f"{header}: the profile names none, and {wanted} is not installed; {choice}")
+        others = choice(role, registry.of_role(role), registry)
+        problems.append(f"{header}: the profile names none, and {wanted} is not installed; {others}")
     return ()
-
-
-def _choice(role: Role, offers: Sequence[InstalledOffer], registry: Registry) -> str:
-    text = f"installed for {role}: {_kinds(offers)}" if offers else f"nothing is installed for {role}"
-    return "; ".join((text, *(str(broken) for broken in registry.broken)))
-
-
-def _kinds(offers: Sequence[InstalledOffer]) -> str:
-    return ", ".join(f"{found.offer.kind} ({found.distribution})" for found in offers)
 
 
 def _table_for(found: InstalledOffer) -> PartTable:
     header = f"[[{found.role}]]" if found.role in MANY else f"[{found.role}]"
     return PartTable(role=found.role, place=f"{header} {found.offer.kind}", kind=found.offer.kind)
-
-
-def _unmet(chosen: Sequence[tuple[PartTable, InstalledOffer]]) -> Iterator[str]:
-    present = {found.role for _, found in chosen}
-    for table, found in chosen:
-        for role in sorted(found.requires):
-            if role not in present:
-                yield f"{table.place}: {found.offer.kind!r} requires a part for role {role}, and the profile has none"
-
-
-def _idle(profile: Profile, chosen: Sequence[tuple[PartTable, InstalledOffer]]) -> Iterator[str]:
-    """What nothing would use, or two would: an engine has one rollup node that drives it."""
-    servers = profile.servers
-    if profile.node.derive:
-        if servers.authrpc is not None:
-            yield (
-                "[authrpc]: another rollup node would drive the engine that this node drives itself; "
-                "say derive = false in [node], or leave [authrpc] out"
-            )
-        return
-    if servers.authrpc is None and servers.eth is None:
-        yield "[node] derive = false: there is nothing to do; serve the engine with [authrpc]"
-    required = {role for _, found in chosen for role in found.requires}
-    for table, _ in chosen:
-        if table.role in _FOR_DERIVATION - required:
-            yield f"{table.place}: a node that does not derive (derive = false in [node]) has no use for it"
-
-
-def _inseparable(profile: Profile, chosen: Sequence[tuple[PartTable, InstalledOffer]]) -> Iterator[str]:
-    """An engine that cannot be given a process of its own: other parts would have to move there with it."""
-    if profile.node.isolation is not Isolation.PROCESS:
-        return
-    for table, found in chosen:
-        if table.role is Role.ENGINE and found.offer.requires:
-            roles = ", ".join(found.offer.requires)
-            yield (
-                f"{table.place}: {found.offer.kind!r} requires {roles}, "
-                "so it cannot have a process of its own (isolation in [node])"
-            )
-
-
-def _unserved(profile: Profile, chosen: Sequence[tuple[PartTable, InstalledOffer]]) -> Iterator[str]:
-    """Servers that the parts of the profile have no answers for."""
-    if profile.servers.rpc is not None and not profile.node.derive:
-        yield "[rpc]: a node that does not derive (derive = false in [node]) has no status to tell; leave it out"
-    asking = [name for name in ("eth", "authrpc") if getattr(profile.servers, name) is not None]
-    for table, found in chosen:
-        if table.role is Role.ENGINE and Capability.STATE_QUERIES not in found.capabilities:
-            for name in asking:
-                yield (
-                    f"[{name}]: engine {found.offer.kind!r} ({found.source}) does not answer state queries here; "
-                    "leave it out, and ask the execution client itself if it has a port of its own"
-                )
 
 
 def _recording_settings(found: InstalledOffer) -> list[str]:
@@ -395,7 +364,7 @@ def _with_recording(table: PartTable, recording: Path, registry: Registry) -> Pa
 def _in_opening_order(parts: Sequence[PlannedPart], problems: list[str]) -> list[PlannedPart]:
     needed: dict[Role, set[Role]] = {role: set() for role in _ORDER}
     for part in parts:
-        needed[part.role] |= part.installed.requires
+        needed[part.role] |= frozenset().union(*(each.installed.requires for each in (part, *part.shadows)))
     roles: list[Role] = []
     waiting = list(_ORDER)
     while waiting:

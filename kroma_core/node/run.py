@@ -22,6 +22,7 @@ from kroma_core.node.retry import RetryPolicy
 from kroma_core.node.safe_heads import SafeHeadLog, open_safe_heads
 from kroma_core.node.tasks import task_group
 from kroma_core.node.view import NodeView, Service
+from kroma_core.types import Hash32
 
 SAFE_HEADS = "safe_heads.sqlite"
 """The file of the safe-head log, in the data folder."""
@@ -51,6 +52,7 @@ class Node:
     timeline: bool = False
     l1_confirmations: int = 0
     sync_mode: SyncMode = SyncMode.CONSENSUS_LAYER
+    checkpoint: Hash32 | None = None
     derivations: Derivations = attrs.field(factory=InThisProcess)
     services: Sequence[Service] = ()
     on_service: Callable[[Any], None] = lambda reported: None
@@ -70,6 +72,7 @@ class Node:
                     safe_heads=safe_heads,
                     l1_confirmations=self.l1_confirmations,
                     sync_mode=self.sync_mode,
+                    checkpoint=self.checkpoint,
                     derivations=self.derivations,
                 )
                 await self._run(driver)

@@ -9,8 +9,7 @@ Spec: derivation.md, "Finding the Sync Starting Point".
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from typing import TypeAlias
+from collections.abc import Callable
 
 import attrs
 
@@ -20,7 +19,8 @@ from kroma_core.derive.pipeline import is_far_enough
 from kroma_core.errors import CriticalError, NotFound, ResetError
 from kroma_core.events import Event, Searching
 from kroma_core.l2 import L2Label, Payload
-from kroma_core.types import BlockId, Hash32, L1Number, L1Ref, L2Number, L2Ref
+from kroma_core.node.checkpoint import ReadL1, ReadL2, Trusted
+from kroma_core.types import BlockId, L1Number, L1Ref, L2Number, L2Ref
 
 MAX_REORG_SEQUENCING_WINDOWS = 5
 """A reorg of L1 that reaches further back than this many sequencing windows is refused."""
@@ -30,9 +30,6 @@ UNFINALISED_SEQUENCING_WINDOWS = 14
 
 TOLD_EVERY = 1000
 """Blocks after which a search tells how far it is."""
-
-ReadL1: TypeAlias = Callable[[L1Number | Hash32], Awaitable[L1Ref]]
-ReadL2: TypeAlias = Callable[[Hash32 | L2Number | L2Label], Awaitable[Payload]]
 
 
 @attrs.frozen(kw_only=True)
@@ -79,18 +76,35 @@ async def _parent(l2: ReadL2, block: Payload) -> Payload:
         raise ResetError(f"the engine lacks the parent of its L2 block {block.id}: {error}") from error
 
 
-async def find_sync_start(config: ChainConfig, l1: ReadL1, l2: ReadL2, emit: Callable[[Event], None]) -> SyncStart:
+async def find_sync_start(
+    config: ChainConfig, l1: ReadL1, l2: ReadL2, emit: Callable[[Event], None], trusted: Trusted | None = None
+) -> SyncStart:
     """Find the heads that rest on the canonical L1 chain; observers are told when it takes long.
 
-    Bounded by the finalised block, and by a sequencing window below the safe one. Raises `CriticalError` when engine or
+    Bounded by the finalised block, by a sequencing window below the safe one, and by a trusted block: what is up to
+    that is never derived again. Raises `CriticalError` when engine or
     L1 hold another chain, or when the reorg is deeper than `MAX_REORG_SEQUENCING_WINDOWS` windows; `ResetError` when
     the L1 that is shown contradicts a finalised block.
     """
     heads = await current_heads(l2, config)
+    if trusted is not None:
+        heads = await _not_below(heads, trusted, l2)
     if _synced_by_itself(heads, config) or heads.unsafe.number < max(heads.safe.number, heads.finalized.number):
         # Its chain was cut, or fetched, without our doing: what it has is where to go on, as op-node does.
         return SyncStart(unsafe=heads.unsafe, safe=heads.unsafe, finalized=heads.unsafe)
-    return await _Walk(config, l1, l2, emit, heads).back()
+    return await _Walk(config, l1, l2, emit, heads, trusted.block if trusted is not None else None).back()
+
+
+async def _not_below(heads: SyncStart, trusted: Trusted, l2: ReadL2) -> SyncStart:
+    """The engine's heads, none of them below a trusted block or beside it; finality only as far as it is sure."""
+    block, unsafe, safe, finalized = trusted.block, heads.unsafe, heads.safe, heads.finalized
+    keeps_unsafe = unsafe.number >= block.number and (await l2(L2Number(block.number))).hash == block.hash
+    return SyncStart(
+        unsafe=unsafe if keeps_unsafe else block,
+        safe=block if safe.number < block.number else safe,
+        finalized=block if trusted.final and finalized.number < block.number else finalized,
+        keeps_unsafe=keeps_unsafe,
+    )
 
 
 def _synced_by_itself(heads: SyncStart, config: ChainConfig) -> bool:
@@ -110,6 +124,7 @@ class _Walk:
     l2: ReadL2
     emit: Callable[[Event], None]
     heads: SyncStart
+    trusted: Payload | None
 
     async def back(self) -> SyncStart:
         """Find the heads.
@@ -150,6 +165,9 @@ class _Walk:
                         f"{ref.l1_origin}, and L1 has 0x{canonical.hash.hex()} there"
                     )
                 return self._found(best_unsafe or block, block)
+            if self.trusted is not None and ref.number == self.trusted.number:
+                _check_trusted(ref, self.trusted, canonical)
+                return self._found(best_unsafe or block, block)
             ready = (
                 ref.number <= safe_number
                 and highest_canonical is not None
@@ -167,7 +185,7 @@ class _Walk:
                 safe_number, again = block.number, False
 
     def _found(self, unsafe: Payload, safe: Payload) -> SyncStart:
-        keeps_unsafe = unsafe.hash == self.heads.unsafe.hash
+        keeps_unsafe = self.heads.keeps_unsafe and unsafe.hash == self.heads.unsafe.hash
         return SyncStart(unsafe=unsafe, safe=safe, finalized=self.heads.finalized, keeps_unsafe=keeps_unsafe)
 
     def _tell(self, ref: L2Ref, first: L2Ref) -> None:
@@ -214,6 +232,18 @@ def _check_identity(config: ChainConfig, ref: L2Ref, finalized: Payload, canonic
     if ref.number == finalized.number and ref.hash != finalized.hash:
         raise CriticalError(
             f"the finalised L2 block 0x{finalized.hash.hex()} is not on the engine's chain, which has {ref.id} there"
+        )
+
+
+def _check_trusted(ref: L2Ref, trusted: Payload, canonical: L1Ref | None) -> None:
+    if ref.hash != trusted.hash:
+        raise ResetError(
+            f"the checkpoint 0x{trusted.hash.hex()} is not on the engine's chain, which has {ref.id} there"
+        )
+    if canonical is not None and canonical.hash != ref.l1_origin.hash:
+        raise ResetError(
+            f"L1 reorg below what is trusted: L2 block {ref.id} is the checkpoint, its L1 origin is {ref.l1_origin}, "
+            f"and L1 has 0x{canonical.hash.hex()} there"
         )
 
 

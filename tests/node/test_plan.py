@@ -69,7 +69,8 @@ def test_with_several_offers_a_profile_has_to_choose(tmp_path: Path) -> None:
 def test_a_role_that_nothing_fills_is_a_problem(tmp_path: Path) -> None:
     installed = registry(l1=[offer("rpc")], data=[offer("calldata")])
     [problem] = problems(tmp_path, CHAIN, installed)
-    assert problem.endswith("nothing is installed for engine")
+    assert "[engine]: the profile names none, and one is not installed; nothing is installed for engine; " in problem
+    assert "kroma-engine-pyevm has pyevm, " in problem
 
 
 def test_an_unknown_kind_lists_what_is_installed_and_what_is_broken(tmp_path: Path) -> None:
@@ -77,6 +78,9 @@ def test_an_unknown_kind_lists_what_is_installed_and_what_is_broken(tmp_path: Pa
     [problem] = problems(tmp_path, CHAIN + "[engine]\nkind = 'pyevm'", installed)
     assert problem.startswith(
         "p.toml: [engine] kind: no installed plugin offers engine 'pyevm'; installed for engine: fast"
+    )
+    assert problem.endswith(
+        "kroma-engine-pyevm has it: pip install kroma-engine-pyevm (in a checkout: pip install -e plugins/engine_pyevm)"
     )
     assert "plugin bad 2.0 could not be loaded" in problem
 
@@ -127,6 +131,38 @@ def test_a_chain_with_commitments_to_data_elsewhere_is_refused(tmp_path: Path) -
     path.write_bytes(lzma.compress(orjson.dumps(vector)))
     [problem] = problems(tmp_path, "[chain]\nrecording = 'alt.json.xz'\n", MINIMAL)
     assert "alt_da" in problem
+
+
+def test_a_kind_that_nobody_here_publishes_is_said_to_come_from_elsewhere(tmp_path: Path) -> None:
+    [problem] = problems(tmp_path, CHAIN + "[engine]\nkind = 'fsat'", MINIMAL)
+    assert (
+        "no installed plugin offers engine 'fsat'; did you mean \"fast\"?; installed for engine: fast (acme); "
+        in problem
+    )
+    assert problem.endswith("(its entry point is in the group kroma.plugins; kroma plugins then lists it)")
+
+
+def test_a_checkpoint_wants_an_engine_that_executes(tmp_path: Path) -> None:
+    text = CHAIN + f"[node]\ncheckpoint = '0x{'11' * 32}'\n"
+    installed = registry(l1=[offer("rpc")], data=[offer("calldata")], engine=[offer("fast", capabilities=EXECUTES)])
+    assert plan(tmp_path, text, installed).node.checkpoint == b"\x11" * 32
+    [problem] = problems(tmp_path, text, MINIMAL)
+    assert problem.startswith("[node] checkpoint: engine 'fast' (acme 1.0) executes no blocks, so it has no state")
+
+
+def test_a_checkpoint_is_the_hash_of_a_block(tmp_path: Path) -> None:
+    assert problems(tmp_path, CHAIN + "[node]\ncheckpoint = '0x1234'\n", MINIMAL) == [
+        "p.toml: [node] checkpoint: expected the 32 bytes of a block's hash, got 2"
+    ]
+
+
+def test_an_engine_alone_has_no_checkpoint(tmp_path: Path) -> None:
+    queries = frozenset({Capability.EXECUTES, Capability.STATE_QUERIES})
+    installed = registry(engine=[offer("fast", capabilities=queries)])
+    text = CHAIN + f"[authrpc]\n[node]\nderive = false\ncheckpoint = '0x{'11' * 32}'\n"
+    assert problems(tmp_path, text, installed) == [
+        "[node] checkpoint: a node that does not derive (derive = false) begins nowhere; leave it out"
+    ]
 
 
 def test_a_missing_capability_names_the_offers_that_have_it(tmp_path: Path) -> None:

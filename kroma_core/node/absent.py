@@ -1,0 +1,76 @@
+"""What to tell an operator whose profile asks for a part that is not installed: what there is, and how to get it."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping, Sequence
+from importlib import resources
+from typing import Final
+
+import attrs
+
+from kroma_core.api.hooks import ENTRY_POINT_GROUP
+from kroma_core.api.roles import Role
+from kroma_core.node.registry import InstalledOffer, Registry
+from kroma_core.node.settings import suggestion
+
+_FILE: Final = "published.toml"
+
+
+@attrs.frozen(kw_only=True)
+class Published:
+    """A distribution of this project, where a checkout has it, and the kinds that it offers by role."""
+
+    distribution: str
+    folder: str
+    kinds: Mapping[Role, tuple[str, ...]]
+
+    @property
+    def how(self) -> str:
+        return f"pip install {self.distribution} (in a checkout: pip install -e {self.folder})"
+
+
+def published() -> tuple[Published, ...]:
+    """What this project publishes, whether it is installed or not."""
+    tables = tomllib.loads((resources.files(__package__) / _FILE).read_text(encoding="utf-8"))
+    return tuple(
+        Published(
+            distribution=name,
+            folder=table["folder"],
+            kinds={role: tuple(table[role.value]) for role in Role if role.value in table},
+        )
+        for name, table in tables.items()
+    )
+
+
+def absent_kind(role: Role, kind: str, registry: Registry) -> str:
+    """What to say of a kind that nothing installed offers."""
+    installed = [found.offer.kind for found in registry.of_role(role)]
+    text = f"no installed plugin offers {role} {kind!r}{suggestion(kind, installed)}; "
+    return text + choice(role, registry.of_role(role), registry, how_to_get(role, kind))
+
+
+def how_to_get(role: Role, kind: str) -> str:
+    """Where a kind comes from."""
+    for one in published():
+        if kind in one.kinds.get(role, ()):
+            return f"{one.distribution} has it: {one.how}"
+    return (
+        "no distribution of this project has it: install the one that does "
+        f"(its entry point is in the group {ENTRY_POINT_GROUP}; kroma plugins then lists it)"
+    )
+
+
+def choice(role: Role, offers: Sequence[InstalledOffer], registry: Registry, how: str | None = None) -> str:
+    """What is installed for a role, what of it could not be loaded, and how to get what is wanted."""
+    text = f"installed for {role}: {kinds(offers)}" if offers else f"nothing is installed for {role}"
+    if how is None and not offers:
+        fitting = [one for one in published() if role in one.kinds]
+        told = ", ".join(f"{one.distribution} has {' and '.join(one.kinds[role])}" for one in fitting)
+        how = told and f"{told}: {fitting[0].how}" + (", or another of them" if len(fitting) > 1 else "")
+    return "; ".join(filter(None, (text, *(str(broken) for broken in registry.broken), how)))
+
+
+def kinds(offers: Sequence[InstalledOffer]) -> str:
+    """Offers by kind and distribution."""
+    return ", ".join(f"{found.offer.kind} ({found.distribution})" for found in offers)
