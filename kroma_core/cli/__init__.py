@@ -27,7 +27,8 @@ from kroma_core.cli import (
     version,
 )
 from kroma_core.cli.failures import INTERRUPTED, describe, is_broken_pipe, is_interrupt, show_trace
-from kroma_core.node.profile import DEBUG_VARIABLE
+from kroma_core.cli.log_lines import LogLines
+from kroma_core.node.profile import DEBUG_VARIABLE, LogFormat, LogLevel
 
 __all__ = ["main", "parser"]
 
@@ -62,22 +63,27 @@ def main(argv: Sequence[str] | None = None) -> int:
         if sys.stdout is not None:  # a closed one is
             sys.stdout.flush()
     except (KeyboardInterrupt, BaseExceptionGroup) as error:
-        return _failed(error)
+        return _failed(error, _lines(arguments))
     except Exception as error:  # border: cli
-        return _failed(error)
+        return _failed(error, _lines(arguments))
     return code
 
 
-def _failed(error: BaseException) -> int:
+def _lines(arguments: argparse.Namespace) -> LogLines:
+    """How the command writes to stderr: those that have a log, in its format."""
+    return LogLines(format=getattr(arguments, "log_format", None) or LogFormat.TEXT)
+
+
+def _failed(error: BaseException, lines: LogLines) -> int:
     if is_broken_pipe(error):
         _forget_stdout()
         return 1
     if is_interrupt(error):
-        print("kroma: interrupted", file=sys.stderr)
+        lines.write(LogLevel.INFO, "interrupted", {}, "kroma: interrupted")
         return INTERRUPTED
     show_trace(error)
     for line in describe(error):
-        print(f"kroma: {line}", file=sys.stderr)
+        lines.write(LogLevel.ERROR, "failed", {"error": line}, f"kroma: {line}")
     return 1
 
 

@@ -6,6 +6,7 @@ import argparse
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 from kroma_core.cli.stopping import run_until_signal
 from kroma_core.errors import ConfigError
@@ -62,3 +63,19 @@ def summary(plan: Plan) -> str:
         lines.append(f"  {part.role:<8} {' on '.join(names)}")
     lines.append(f"  data in  {plan.data_dir}")
     return "\n".join(lines)
+
+
+def parts_of(plan: Plan) -> dict[str, Any]:
+    """The same as fields of a log line."""
+    rollup = plan.chain.rollup
+    parts: dict[str, list[str]] = {}
+    for part in plan.parts:
+        parts.setdefault(str(part.role), []).append(" on ".join(layer.installed.offer.kind for layer in part.layers))
+    return {
+        "profile": plan.name,
+        "chain": rollup.name or "unnamed",
+        "chain_id": rollup.l2_chain_id,
+        "family": str(rollup.family),
+        "parts": parts,
+        "data_dir": str(plan.data_dir),
+    }

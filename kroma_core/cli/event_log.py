@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import time
-from collections.abc import Callable, Hashable
+from collections.abc import Hashable
 from typing import TextIO
 
 import attrs
 
 from kroma_core.api import Clock
-from kroma_core.cli.event_text import event_fields, event_name, logfmt, sentence
+from kroma_core.cli.event_text import event_fields, event_name, sentence
+from kroma_core.cli.log_lines import LogLines
 from kroma_core.events import (
     Event,
     HeadsMoved,
@@ -133,8 +133,10 @@ class EventLog:
                 self._write(self.clock(), level_of(event), event, 0)
 
     def _write(self, now: float, level: LogLevel, event: Event, left_out: int) -> None:
-        self.out.write(_FORMS[self.format](now, level, event, left_out) + "\n")
-        self.out.flush()
+        lines = LogLines(format=self.format, out=self.out, clock=lambda: now)
+        more = f" (and {left_out} like it before)" if left_out else ""
+        counted = {"left_out": left_out} if left_out else {}
+        lines.event(level, event_name(event), {**event_fields(event), **counted}, sentence(event) + more)
 
 
 def _kind(event: Event) -> Hashable:
@@ -146,32 +148,3 @@ def _kind(event: Event) -> Hashable:
             return type(event), subject, reason
         case _:
             return (type(event),)
-
-
-def _text(now: float, level: LogLevel, event: Event, left_out: int) -> str:
-    more = f" (and {left_out} like it before)" if left_out else ""
-    return f"{time.strftime('%H:%M:%S', time.localtime(now))} {level.upper():<7} {sentence(event)}{more}"
-
-
-def _fields(now: float, level: LogLevel, event: Event, left_out: int) -> dict[str, object]:
-    fields = {"time": _iso(now), "level": level.value, "event": event_name(event), **event_fields(event)}
-    return {**fields, "left_out": left_out} if left_out else fields
-
-
-def _logfmt(now: float, level: LogLevel, event: Event, left_out: int) -> str:
-    return logfmt(_fields(now, level, event, left_out))
-
-
-def _json(now: float, level: LogLevel, event: Event, left_out: int) -> str:
-    return json.dumps(_fields(now, level, event, left_out))
-
-
-def _iso(now: float) -> str:
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(now))
-
-
-_FORMS: dict[LogFormat, Callable[[float, LogLevel, Event, int], str]] = {
-    LogFormat.TEXT: _text,
-    LogFormat.LOGFMT: _logfmt,
-    LogFormat.JSON: _json,
-}

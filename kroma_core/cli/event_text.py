@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import enum
 import json
+import re
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Final
 
 import attrs
 
@@ -28,12 +29,13 @@ from kroma_core.events import (
     SourceDistrusted,
     StateMigrating,
     StoreSetAside,
-    Subject,
     UnsafePayload,
     Verdict,
     Warned,
 )
 from kroma_core.types import BlockId
+
+_HASH: Final = re.compile(r"[0-9a-f]{64}(?:/|\Z)")
 
 
 def event_name(event: Event) -> str:
@@ -42,7 +44,7 @@ def event_name(event: Event) -> str:
 
 
 def event_fields(event: Event) -> dict[str, Any]:
-    """The fields as JSON values; a block is `{number, hash}`, bytes are 0x hex."""
+    """The fields as JSON values; a block is `{number, hash}`, bytes and hashes are 0x hex."""
     return {field.name: _plain(getattr(event, field.name)) for field in attrs.fields(type(event))}
 
 
@@ -51,14 +53,15 @@ def sentence(event: Event) -> str:
     match event:
         case Verdict():
             where = f" in L1 block {event.origin.number}" if event.origin is not None else ""
-            name = f"0x{event.name}" if event.subject is Subject.TRANSACTION else event.name
-            return f"{event.subject} {name}{where}: {event.outcome}, {explain(event)}"
+            return f"{event.subject} {_prefixed(event.name)}{where}: {event.outcome}, {explain(event)}"
         case InboxRead():
             carried = f"{event.blobs} blobs, {event.inputs} inputs" if event.blobs else f"{event.inputs} inputs"
             return f"batcher transaction 0x{event.transaction.hex()} in L1 block {event.origin.number}: {carried}"
         case FramesRead():
             frames = ", ".join(f"{frame.channel_id.hex()}/{frame.number}" for frame in event.frames)
-            return f"input {event.input} in L1 block {event.origin.number}: {event.size} bytes, frames {frames}"
+            return (
+                f"input {_prefixed(event.input)} in L1 block {event.origin.number}: {event.size} bytes, frames {frames}"
+            )
         case ChannelRead():
             return (
                 f"channel {event.channel_id.hex()}: {event.frames} frames, {event.compression}, "
@@ -100,7 +103,10 @@ def sentence(event: Event) -> str:
             return f"{event.part}: {event.what}: at block {event.at}, at the latest until {event.towards}"
         case StateMigrating():
             done = "all of them" if event.complete else "going on"
-            return f"{event.part}: migrating the state after block {event.block}: {event.accounts} accounts, {done}"
+            more = f" and {event.slots} slots of the next one" if event.slots else ""
+            return (
+                f"{event.part}: migrating the state after block {event.block}: {event.accounts} accounts{more}, {done}"
+            )
         case StoreSetAside():
             return f"{event.store} begun anew: {event.reason}; the old file is {event.path}"
         case Warned():
@@ -127,6 +133,8 @@ def _plain(value: Any) -> Any:
             return "0x" + value.hex()
         case enum.Enum():
             return value.value
+        case str():
+            return _prefixed(value)
         case BlockId(hash=block_hash, number=number):
             return {"number": number, "hash": "0x" + block_hash.hex()}
         case tuple() if value and all(isinstance(item, tuple) and len(item) == 2 for item in value):
@@ -140,7 +148,12 @@ def _plain(value: Any) -> Any:
 
 
 def _shown(value: object) -> str:
-    return "0x" + value.hex() if isinstance(value, bytes) else str(value)
+    return "0x" + value.hex() if isinstance(value, bytes) else _prefixed(str(value))
+
+
+def _prefixed(name: str) -> str:
+    """The name of a transaction, or of one of its inputs, with the 0x that other tools want before a hash."""
+    return f"0x{name}" if _HASH.match(name) else name
 
 
 def _flat(prefix: str, fields: dict[str, Any]) -> Iterator[tuple[str, Any]]:

@@ -95,13 +95,15 @@ class CatchUp:
 
 
 @contextmanager
-def catching_up(config: ChainConfig, clock: Clock = time.time) -> Iterator[CatchUpBar | None]:
+def catching_up(config: ChainConfig, clock: Clock = time.time, *, shown: bool = True) -> Iterator[CatchUpBar | None]:
     """An observer that draws a bar on stderr while the node is far behind; None where stderr is no terminal.
+
+    None too where it is not to be `shown`: among lines that a program reads.
 
     Lines that are written to `sys.stderr` while the context is open appear above the bar.
     """
     console = Console(stderr=True)
-    if not console.is_terminal:
+    if not (shown and console.is_terminal):
         yield None
         return
     columns = (TextColumn("catching up"), BarColumn(), TextColumn("{task.description}"))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +13,7 @@ import attrs
 from kroma_core.api import Capability, Observer, Role
 from kroma_core.cli import version
 from kroma_core.cli.event_log import EventLog
+from kroma_core.cli.log_lines import LogLines
 from kroma_core.cli.progress import catching_up
 from kroma_core.cli.stopping import run_until_signal
 from kroma_core.errors import ConfigError
@@ -21,7 +21,7 @@ from kroma_core.l1 import L1Heads
 from kroma_core.node.assemble import assemble
 from kroma_core.node.chain_choice import files_of_table
 from kroma_core.node.plan import Plan, plan_profile
-from kroma_core.node.profile import ChainTable, read_profile
+from kroma_core.node.profile import ChainTable, LogFormat, LogLevel, read_profile
 from kroma_core.node.recorder.recorder import Recorder
 from kroma_core.node.recorder.tape import Tape
 from kroma_core.node.registry import discover
@@ -57,8 +57,10 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.profile is None:
         raise ConfigError("kroma record: name a profile, or --rescue")
     plan = plan_profile(arguments.profile, discover(), os.environ)
+    arguments.log_format = plan.node.log_format  # the last line too, where the command fails
+    lines = LogLines(format=plan.node.log_format)
     for warning in plan.chain.warnings:
-        print(f"kroma: warning: {warning}", file=sys.stderr)
+        lines.write(LogLevel.WARNING, "warning", {"message": warning}, f"kroma: warning: {warning}")
     if not plan.node.derive:
         raise ConfigError(f"{arguments.profile}: [node] derive: a node that does not derive has nothing to record")
     partial = partial_of(out)
@@ -91,16 +93,16 @@ def run(arguments: argparse.Namespace) -> int:
         try:
             run_until_signal(lambda: _record(_moved(plan, Path(scratch)), writer, _end(arguments, plan)))
         except KeyboardInterrupt:
-            print("kroma: stopped", file=sys.stderr)
+            lines.write(LogLevel.INFO, "stopped", {}, "kroma: stopped")
         except BaseException:
-            _save(writer)
+            _save(writer, lines)
             raise
         _finish(writer)
     return 0
 
 
 async def _record(plan: Plan, writer: RecordingWriter, until: Callable[[L1Heads], bool]) -> None:
-    with catching_up(plan.chain) as progress:
+    with catching_up(plan.chain, shown=plan.node.log_format is LogFormat.TEXT) as progress:
         log = EventLog(level=plan.node.log_level, format=plan.node.log_format)
         recorded = any(Capability.TIMELINE in part.installed.offer.capabilities for part in plan.of_role(Role.L1))
         recorder = Recorder(
@@ -142,12 +144,13 @@ def _finish(writer: RecordingWriter) -> None:
     print(f"{writer.path}: {writer.steps} L1 heads recorded", flush=True)
 
 
-def _save(writer: RecordingWriter) -> None:
+def _save(writer: RecordingWriter, lines: LogLines) -> None:
     """Keep what there is, after a failure that is about to be told."""
     try:
         _finish(writer)
     except RecordingError as error:
-        print(f"kroma: {error}\nkroma: {writer.partial} has what was recorded: --rescue completes it", file=sys.stderr)
+        for line in (str(error), f"{writer.partial} has what was recorded: --rescue completes it"):
+            lines.write(LogLevel.ERROR, "failed", {"error": line}, f"kroma: {line}")
 
 
 def _count(text: str) -> int:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack, closing
@@ -15,8 +14,9 @@ import attrs
 
 from kroma_core.api import Capability, Observer, Role
 from kroma_core.cli import version
-from kroma_core.cli.check import summary
+from kroma_core.cli.check import parts_of, summary
 from kroma_core.cli.event_log import EventLog
+from kroma_core.cli.log_lines import LogLines
 from kroma_core.cli.progress import catching_up
 from kroma_core.cli.services import engine_services_of, services_of
 from kroma_core.cli.stopping import run_until_signal
@@ -62,9 +62,11 @@ def run(arguments: argparse.Namespace) -> int:
             log_format=arguments.log_format or plan.node.log_format,
         ),
     )
+    arguments.log_format = plan.node.log_format  # the last line too, where the command fails
+    lines = LogLines(format=plan.node.log_format)
     for warning in plan.chain.warnings:
-        print(f"kroma: warning: {warning}", file=sys.stderr)
-    print(f"kroma: {plan.name}\n{summary(plan)}", file=sys.stderr)
+        lines.write(LogLevel.WARNING, "warning", {"message": warning}, f"kroma: warning: {warning}")
+    lines.write(LogLevel.INFO, "starting", parts_of(plan), f"kroma: {plan.name}\n{summary(plan)}")
     heads = run_until_signal(lambda: run_plan(plan))
     print(_as_json(heads) if arguments.json else _as_text(heads))
     return 0
@@ -72,7 +74,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 async def run_plan(plan: Plan) -> Heads | None:
     """Open the parts of a plan and follow L1 until it ends, or the plan's last block is safe."""
-    with catching_up(plan.chain) as progress, closing(_log(plan)) as log:
+    with catching_up(plan.chain, shown=plan.node.log_format is LogFormat.TEXT) as progress, closing(_log(plan)) as log:
         metrics = NodeMetrics(version=version.text(), clock=time.time)
         watch = Watch(clock=time.time)
         observers: dict[str, Observer] = {"log": log, "metrics": metrics, "watch": watch}

@@ -83,6 +83,16 @@ def test_a_transaction_is_named_by_its_hash_as_other_tools_take_it() -> None:
     )
 
 
+def test_hashes_have_their_prefix_in_fields_too() -> None:
+    name = "12" * 32
+    dropped = attrs.evolve(VERDICT, subject=Subject.TRANSACTION, name=name, numbers=(("input", f"{name}/1"),))
+    fields = event_fields(dropped)
+    assert (fields["name"], fields["numbers"]) == (f"0x{name}", {"input": f"0x{name}/1"})
+    read = FramesRead(input=f"{name}/0", size=30, frames=(), origin=ID)
+    assert event_fields(read)["input"] == f"0x{name}/0"
+    assert sentence(read).startswith(f"input 0x{name}/0 in L1 block 7")
+
+
 @pytest.mark.parametrize("event", EVERY, ids=event_name)
 def test_every_event_has_words_and_json(event: Event) -> None:
     assert "\n" not in sentence(event)
@@ -142,4 +152,5 @@ def test_the_migration_of_a_state_tells_how_far_it_is() -> None:
     going_on = StateMigrating(part="engine", block=9, accounts=128, complete=False)
     assert sentence(going_on) == "engine: migrating the state after block 9: 128 accounts, going on"
     assert sentence(attrs.evolve(going_on, complete=True)).endswith("128 accounts, all of them")
+    assert sentence(attrs.evolve(going_on, slots=5)).endswith("128 accounts and 5 slots of the next one, going on")
     assert len(lines(going_on, LogLevel.INFO)) == 1
