@@ -31,6 +31,9 @@ from kroma_core.node.isolation.engine import isolated_engine
 from kroma_core.node.isolation.hosts import EngineHost
 from kroma_core.node.plan import Plan, PlannedPart
 from kroma_core.node.profile import MANY, Isolation
+from kroma_core.node.shadow.follower import Follower
+from kroma_core.node.shadow.leading import following, leading_of
+from kroma_core.node.shadow.roles import SHADOWED
 
 
 @attrs.frozen(kw_only=True)
@@ -66,15 +69,23 @@ def as_it_is(role: Role, part: Any) -> Any:
 
 @asynccontextmanager
 async def assemble(
-    plan: Plan, *, observers: Mapping[str, Observer] | None = None, clock: Clock = time.time, wrap: Wrap = as_it_is
+    plan: Plan,
+    *,
+    observers: Mapping[str, Observer] | None = None,
+    clock: Clock = time.time,
+    wrap: Wrap = as_it_is,
+    shadows: bool = False,
 ) -> AsyncIterator[Parts]:
     """Open every part of `plan`; `observers` are core's own, told of events besides those of the profile.
+
+    With `shadows`, the parts in the shadow of others follow these beside the block; where it ends by itself, they
+    finish first what they have to compare. Raises `DivergenceHalt` where a divergence ends the node.
 
     What a part raises while it opens or closes carries a note that names the part. Cancellation at any time closes what
     has been opened.
     """
     async with (
-        _opened(plan, observers or {}, clock, wrap) as (opened, broadcast),
+        _opened(plan, observers or {}, clock, wrap, shadows=shadows) as (opened, broadcast),
         _derivations(plan, broadcast) as derivations,
     ):
         yield Parts(
@@ -93,25 +104,40 @@ async def assemble(
 async def assemble_engine(
     plan: Plan, *, observers: Mapping[str, Observer] | None = None, clock: Clock = time.time
 ) -> AsyncIterator[EngineAlone]:
-    """Open the parts of a plan that does not derive, as `assemble` does those of one that derives."""
-    async with _opened(plan, observers or {}, clock) as (opened, broadcast):
+    """Open the parts of a plan that does not derive, with its shadows, as `assemble` does those of one that does."""
+    async with _opened(plan, observers or {}, clock, shadows=True) as (opened, broadcast):
         yield EngineAlone(engine=opened[Role.ENGINE][0], emit=broadcast)
 
 
 @asynccontextmanager
 async def _opened(
-    plan: Plan, observers: Mapping[str, Observer], clock: Clock, wrap: Wrap = as_it_is
+    plan: Plan, observers: Mapping[str, Observer], clock: Clock, wrap: Wrap = as_it_is, *, shadows: bool = False
 ) -> AsyncIterator[tuple[Mapping[Role, Sequence[Any]], Broadcast]]:
     """The parts of a plan by role, and what tells all observers."""
     broadcast = Broadcast(dict(observers))
     opened: dict[Role, list[Any]] = {role: [] for role in Role}
+
+    @asynccontextmanager
+    async def opened_here(part: PlannedPart) -> AsyncIterator[Any]:
+        async with AsyncExitStack() as own:
+            yield await _open(part, plan, led, broadcast, clock, own)
+
+    led: dict[Role, list[Any]] = {role: [] for role in Role}
+    """The leading parts themselves, which followers are given where they require them."""
+    followers: list[Follower[Any]] = []
     async with AsyncExitStack() as stack:
         stack.enter_context(claimed(plan.data_dir, plan.chain))
         for part in plan.parts:
-            opened[part.role].append(wrap(part.role, await _open(part, plan, opened, broadcast, clock, stack)))
+            value = await _open(part, plan, opened, broadcast, clock, stack)
+            led[part.role].append(value)
+            if shadows and part.shadows:
+                leading = leading_of(plan, part, value, opened_here, clock, broadcast, followers)
+                value = SHADOWED[part.role](leading)
+            opened[part.role].append(wrap(part.role, value))
             if part.role is Role.OBSERVE:
                 broadcast.attach(part.name, opened[part.role][-1])
                 stack.callback(broadcast.detach, part.name)
+        await stack.enter_async_context(following(followers))
         yield opened, broadcast
 
 

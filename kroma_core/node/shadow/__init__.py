@@ -12,7 +12,7 @@ How the pieces fit, for whoever adds a role:
   every failure: a part that fails, hangs or cannot be opened is detached with an event and opened again with back-off.
 - a module a role (`engine`, ...) has two things. A stand-in with the role's protocol, which takes the leading part's
   place and hands each step to `Follower.offer` (never waits, never raises); and a `Comparison`, which asks the
-  follower's part the same and returns one `Agreed`, `Behind` or `Differs` a step (see `divergence`).
+  follower's part the same and returns `Agreed`, `Behind`, `Unanswered` or `Differs` for each step (see `divergence`).
 - `leading`: what a role is given to make these. `roles.SHADOWED` has the roles that can be shadowed, `planning.FOLLOWED`
   the same for a plan; `node.assemble` uses them.
 

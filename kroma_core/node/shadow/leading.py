@@ -10,9 +10,13 @@ import attrs
 
 from kroma_core.api import Clock
 from kroma_core.chain.config import ChainConfig
-from kroma_core.events import Event
-from kroma_core.node.plan import PlannedPart
+from kroma_core.events import Event, Warned
+from kroma_core.node.chain_choice import files_of_table
+from kroma_core.node.plan import Plan, PlannedPart
+from kroma_core.node.profile import ChainTable
 from kroma_core.node.registry import InstalledOffer
+from kroma_core.node.rpc.versions import software
+from kroma_core.node.shadow.bundle import FOLDER, BundleWriter
 from kroma_core.node.shadow.divergence import PartVersion
 from kroma_core.node.shadow.follower import Comparison, Follower, FollowerLimits
 from kroma_core.node.shadow.panel import Panel
@@ -50,6 +54,15 @@ class Leading:
         """The leading part."""
         return version_of(self.part)
 
+    def told_by(self, name: str) -> Callable[[Event], None]:
+        """What a follower's part may tell observers: warnings. Its requests and retries are not the node's trouble."""
+
+        def emit(event: Event) -> None:
+            if isinstance(event, Warned):
+                self.emit(Warned(part=name, warning=event.warning))
+
+        return emit
+
     def follower(
         self, part: PlannedPart, open: Callable[[], AbstractAsyncContextManager[Comparison[S]]]
     ) -> Follower[S]:
@@ -69,6 +82,36 @@ def follower_name(leader: PlannedPart, part: PlannedPart) -> str:
     """How messages call a follower: role, place in the profile, kind."""
     place = leader.shadows.index(part) + 1
     return f"{leader.role} shadow {place} {part.installed.offer.kind!r} ({part.installed.source})"
+
+
+def leading_of(
+    plan: Plan,
+    part: PlannedPart,
+    open_part: Any,
+    opened: Callable[[PlannedPart], AbstractAsyncContextManager[Any]],
+    clock: Clock,
+    emit: Callable[[Event], None],
+    followers: list[Follower[Any]],
+) -> Leading:
+    """The leading part of a plan, with the policy and the limits that its profile says."""
+    bundles = BundleWriter(
+        folder=plan.data_dir / FOLDER,
+        chain=lambda: files_of_table(plan.profile.chain or ChainTable(), plan.chain),
+        made_by=software(),
+        clock=clock,
+    )
+    panel = Panel(policy=plan.shadow.policy, leader_name=part.name, leader=version_of(part), bundles=bundles, emit=emit)
+    return Leading(
+        part=part,
+        open_part=open_part,
+        chain=plan.chain,
+        panel=panel,
+        limits=FollowerLimits(queue=plan.shadow.queue, seconds=plan.shadow.seconds),
+        opened=opened,
+        clock=clock,
+        emit=emit,
+        followers=followers,
+    )
 
 
 @asynccontextmanager

@@ -1,0 +1,13 @@
+"""Which roles can be shadowed, and by what the leading part is replaced."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from kroma_core.api.roles import Role
+from kroma_core.node.shadow.engine import shadow_engine
+from kroma_core.node.shadow.leading import Leading
+
+SHADOWED: Final[dict[Role, Callable[[Leading], Any]]] = {Role.ENGINE: shadow_engine}
+"""For each role the stand-in of its leading part; the same roles as `planning.FOLLOWED`."""
