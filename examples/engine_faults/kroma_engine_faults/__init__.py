@@ -1,0 +1,1 @@
+"""The engine `faulty`: another engine, with faults by a script."""
