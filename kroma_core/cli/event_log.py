@@ -13,7 +13,12 @@ from kroma_core.api import Clock
 from kroma_core.cli.event_text import event_fields, event_name, sentence
 from kroma_core.cli.log_lines import LogLines
 from kroma_core.events import (
+    Diverged,
     Event,
+    FollowerAgreed,
+    FollowerAttached,
+    FollowerBehind,
+    FollowerDetached,
     HeadsMoved,
     L1HeadsChanged,
     L1Reorganised,
@@ -55,16 +60,23 @@ _PACES: dict[type[Event], _Pace] = {
     SourceDistrusted: _Pace(first=10.0, longest=600.0),
     PipelineReset: _Pace(first=1.0, longest=60.0),
     Verdict: _Pace(first=0.5, longest=30.0),
+    FollowerAgreed: _Pace(first=10.0, longest=60.0, counted=False),
+    FollowerBehind: _Pace(first=10.0, longest=600.0),
+    FollowerDetached: _Pace(first=10.0, longest=600.0),
 }
 """Events that come in thousands, or again and again for hours (at debug level each gets its line)."""
 
 
 def level_of(event: Event) -> LogLevel:
     match event:
-        case PartDetached():
+        case PartDetached() | Diverged():
             return LogLevel.ERROR
         case Retrying() | SourceDistrusted() | L1Reorganised() | StoreSetAside() | Warned():
             return LogLevel.WARNING
+        case FollowerDetached():
+            return LogLevel.WARNING
+        case FollowerAttached() | FollowerBehind() | FollowerAgreed():
+            return LogLevel.INFO
         case HeadsMoved() | PipelineReset() | Searching() | StateMigrating():
             return LogLevel.INFO
         case Verdict(outcome=Outcome.DROPPED):
@@ -91,7 +103,7 @@ class EventLog:
     out: TextIO = attrs.field(factory=lambda: sys.stderr)
     clock: Clock = time.time
     _repeats: dict[Hashable, _Repeats] = attrs.field(factory=dict, init=False)
-    _waiting: dict[type[Event], tuple[float, Event]] = attrs.field(factory=dict, init=False)
+    _waiting: dict[Hashable, tuple[float, Event]] = attrs.field(factory=dict, init=False)
 
     def set_level(self, level: LogLevel) -> None:
         """Write events from another level on."""
@@ -116,12 +128,12 @@ class EventLog:
                 if pace.counted:
                     repeats.left_out += 1
                 else:
-                    self._waiting[type(event)] = (repeats.last + repeats.pause, event)
+                    self._waiting[_kind(event)] = (repeats.last + repeats.pause, event)
                 return
             still_coming = since < 2 * repeats.pause
             repeats.pause = min(repeats.pause * 2, pace.longest) if still_coming else pace.first
             left_out, repeats.left_out, repeats.last = repeats.left_out, 0, now
-            self._waiting.pop(type(event), None)
+            self._waiting.pop(_kind(event), None)
         self._write(now, level, event, left_out)
 
     def _write_waiting(self, now: float) -> None:
@@ -143,6 +155,8 @@ def _kind(event: Event) -> Hashable:
     """Events of the same kind share a pace."""
     match event:
         case Retrying(part=part) | SourceDistrusted(part=part):
+            return type(event), part
+        case FollowerAgreed(part=part) | FollowerBehind(part=part) | FollowerDetached(part=part):
             return type(event), part
         case Verdict(subject=subject, reason=reason):
             return type(event), subject, reason

@@ -13,7 +13,12 @@ import attrs
 from kroma_core.events import (
     BlockDerived,
     ChannelRead,
+    Diverged,
     Event,
+    FollowerAgreed,
+    FollowerAttached,
+    FollowerBehind,
+    FollowerDetached,
     FramesRead,
     HeadsMoved,
     InboxRead,
@@ -113,6 +118,22 @@ def sentence(event: Event) -> str:
             return f"{event.part}: {event.warning}"
         case PartDetached():
             return f"{event.part} failed and is no longer told: {event.error}"
+        case FollowerAttached():
+            return f"{event.part} follows: what the leading part does is compared with it"
+        case FollowerDetached():
+            after = f"again in {event.delay:g} s" if event.delay is not None else "until the node starts again"
+            return f"{event.part} is no longer compared ({after}): {event.reason}"
+        case FollowerBehind():
+            given_up = f", {event.dropped} steps are not compared" if event.dropped else ""
+            return f"{event.part} is behind, at {event.at} with {event.waiting} waiting{given_up}: {event.reason}"
+        case FollowerAgreed():
+            return f"{event.part} agrees up to {event.at}: {event.compared} compared, {event.waiting} waiting"
+        case Diverged():
+            fields = "; ".join(event.fields) or "in more than a line can hold"
+            return (
+                f"divergence at {event.at}: {event.leader} and {event.part} differ in {fields}; {event.verdict}; "
+                f"kroma divergence show {event.bundle}"
+            )
 
 
 def explain(verdict: Verdict) -> str:

@@ -114,7 +114,7 @@ async def _follow(
     recorder: VerdictRecorder | None,
 ) -> Heads | None:
     recorded = any(Capability.TIMELINE in part.installed.offer.capabilities for part in plan.of_role(Role.L1))
-    async with assemble(plan, observers=observers) as parts, AsyncExitStack() as stack:
+    async with assemble(plan, observers=observers, shadows=True) as parts, AsyncExitStack() as stack:
         if recorder is not None:
             await stack.enter_async_context(recorder.kept_in(plan.data_dir / STORE, parts.emit))
         node = Node(
