@@ -123,7 +123,7 @@ def _script(tables: Any, problems: list[str]) -> Script:
     return Script(seed=seed, rules=tuple(rules))
 
 
-_NUMBERS: Mapping[str, type | tuple[type, ...]] = {
+_NUMBERS: Mapping[str, Any] = {
     "probability": (int, float),
     "after": int,
     "most": int,
