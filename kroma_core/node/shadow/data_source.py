@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
@@ -9,10 +10,13 @@ from typing import Any, Final
 import attrs
 import trio
 
-from kroma_core.api import BlobSource, DataSource, Missing
+from kroma_core.api import BlobSource, DataSource, Missing, Role
 from kroma_core.forks import Rules
 from kroma_core.l1 import InboxTransaction
 from kroma_core.node.shadow.data_exchange import BlobsExchange, ReadExchange, Reading
+from kroma_core.node.shadow.leading import Leading
+from kroma_core.node.shadow.source_comparison import Compares, Exchange, SourceComparison, SourceFollowing, Tell
+from kroma_core.node.shadow.source_follower import compared
 from kroma_core.types import Hash32, L1Ref
 
 REMEMBERED: Final = 64
@@ -120,3 +124,35 @@ class BlobsAgain:
             await trio.lowlevel.checkpoint()
             return tuple(held[one] for one in versioned_hashes)
         return await self._source.blobs(block, versioned_hashes)
+
+
+def shadow_blobs(leading: Leading) -> BlobSource:
+    """The stand-in of a leading blob source with shadows."""
+    return ShadowedBlobs(leading.open_part, _offered_to(leading, compares_blobs))
+
+
+def shadow_data(leading: Leading) -> DataSource:
+    """The stand-in of a leading data source with shadows."""
+    return ShadowedData(leading.open_part, _offered_to(leading, compares_data), RecentBlobs())
+
+
+def compares_blobs(following: SourceFollowing, source: BlobSource, tell: Tell) -> SourceComparison:
+    """What compares the answers of an open blob source."""
+    return SourceComparison(role=Role.BLOBS, part=source, following=following)
+
+
+def compares_data(following: SourceFollowing, source: DataSource, tell: Tell) -> SourceComparison:
+    """What compares the answers of an open data source."""
+    return SourceComparison(role=Role.DATA, part=source, following=following)
+
+
+def _offered_to(leading: Leading, compares: Compares) -> Callable[[Any], None]:
+    followers = [
+        leading.follower(part, functools.partial(compared, leading, part, compares)) for part in leading.part.shadows
+    ]
+
+    def offer(step: Exchange) -> None:
+        for follower in followers:
+            follower.offer(step)
+
+    return offer

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Final
 
 import attrs
 import trio
 
+from kroma_core.api import L1Source, Role
 from kroma_core.errors import NotFound
 from kroma_core.l1 import L1Label
 from kroma_core.node.shadow.divergence import Agreed, Differs, Outcome, Unanswered
 from kroma_core.node.shadow.l1_exchange import CanonicalExchange
-from kroma_core.node.shadow.source_comparison import Exchange, SourceComparison
+from kroma_core.node.shadow.source_comparison import Exchange, SourceComparison, SourceFollowing, Tell
 
 BRANCH_SECONDS: Final = 60.0
 """For how long an L1 source may see another branch than the leading one before it is told: five slots of mainnet."""
@@ -22,12 +22,10 @@ BRANCH_SECONDS: Final = 60.0
 class L1Comparison(SourceComparison):
     """Compares what an L1 source answers for a hash.
 
-    It may be behind, or on another branch for a while; `tell` is told once that has lasted, and once it is over. A
-    source that plays a recording (`recorded`) shows heads of its own time, so that only hashes mean something there.
+    It may be behind, or on another branch for a while; `tell` is told once that has lasted, and once it is over.
     """
 
-    recorded: bool
-    tell: Callable[[str], None]
+    tell: Tell
     _elsewhere: float | None = attrs.field(default=None, init=False)
     """Since when the follower has been on another branch; None while it is on the leading one's."""
     _told: bool = attrs.field(default=False, init=False)
@@ -47,7 +45,7 @@ class L1Comparison(SourceComparison):
         return outcome
 
     async def is_behind(self, step: Exchange) -> bool:
-        if self.recorded:
+        if not self.following.live:
             return False
         try:
             head = await self.part.head(L1Label.UNSAFE)
@@ -56,7 +54,7 @@ class L1Comparison(SourceComparison):
         return bool(head.number < step.cursor.number)
 
     def may_come(self, step: Exchange) -> bool:
-        return not self.recorded and self._elsewhere is None
+        return self.following.live and self._elsewhere is None
 
     def _away(self, reason: str) -> None:
         now = trio.current_time()
@@ -70,3 +68,8 @@ class L1Comparison(SourceComparison):
         if self._told:
             self.tell(f"it is on the leading one's branch again, at L1 block {step.answer}")
         self._elsewhere, self._told = None, False
+
+
+def compares_l1(following: SourceFollowing, source: L1Source, tell: Tell) -> SourceComparison:
+    """What compares the answers of an open L1 source."""
+    return L1Comparison(role=Role.L1, part=source, following=following, tell=tell)

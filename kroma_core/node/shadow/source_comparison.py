@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any, Final, Protocol
+from collections.abc import Callable, Iterator
+from typing import Any, Final, Protocol, TypeAlias
 
 import attrs
 
@@ -49,14 +49,26 @@ class Exchange(Protocol):
         ...
 
 
+Tell: TypeAlias = Callable[[str], None]
+"""Tells an operator something about a follower."""
+
+
+@attrs.frozen(kw_only=True)
+class SourceFollowing:
+    """Who is compared with whom. `live`: the heads that the follower shows, if it does, are those of now."""
+
+    leader: PartVersion
+    follower: PartVersion
+    live: bool = True
+
+
 @attrs.define(kw_only=True)
 class SourceComparison:
-    """Compares what one follower answers. Errors other than those of a source that lacks something are raised."""
+    """Compares what one follower, `part`, answers. What it raises is raised, unless it says that it lacks something."""
 
     role: Role
     part: Any
-    leader: PartVersion
-    follower: PartVersion
+    following: SourceFollowing
     _trials: int = attrs.field(default=0, init=False)
     """How often the present step has been tried in vain."""
 
@@ -83,8 +95,8 @@ class SourceComparison:
         return Differs(
             divergence=Divergence(
                 role=self.role,
-                leader=self.leader,
-                follower=self.follower,
+                leader=self.following.leader,
+                follower=self.following.follower,
                 cursor=step.cursor,
                 differences=found,
                 inputs=step.inputs(),
@@ -104,3 +116,7 @@ class SourceComparison:
     def _again(self, step: Exchange, error: KromaError) -> Behind:
         self._trials += 1
         return Behind(cursor=step.cursor, reason=str(error), delay=float(1 << (self._trials - 1)))
+
+
+Compares: TypeAlias = Callable[[SourceFollowing, Any, Tell], SourceComparison]
+"""Makes what compares the answers of an open source."""
