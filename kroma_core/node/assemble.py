@@ -33,6 +33,7 @@ from kroma_core.node.plan import Plan, PlannedPart
 from kroma_core.node.profile import MANY, Isolation
 from kroma_core.node.shadow.follower import Follower
 from kroma_core.node.shadow.leading import following, leading_of
+from kroma_core.node.shadow.recent_blobs import BlobsAgain, NotedBlobs, RecentBlobs
 from kroma_core.node.shadow.roles import SHADOWED
 
 
@@ -125,14 +126,19 @@ async def _opened(
     led: dict[Role, list[Any]] = {role: [] for role in Role}
     """The leading parts themselves, which followers are given where they require them."""
     followers: list[Follower[Any]] = []
+    recent = RecentBlobs()
+    data_followed = shadows and any(part.shadows for part in plan.of_role(Role.DATA))
     async with AsyncExitStack() as stack:
         stack.enter_context(claimed(plan.data_dir, plan.chain))
         for part in plan.parts:
             value = await _open(part, plan, opened, broadcast, clock, stack)
-            led[part.role].append(value)
+            keep = part.role is Role.BLOBS and data_followed
+            led[part.role].append(BlobsAgain(value, recent) if keep else value)
             if shadows and part.shadows:
-                leading = leading_of(plan, part, value, opened_here, clock, broadcast, followers)
+                leading = leading_of(plan, part, value, opened_here, clock, broadcast, followers, recent)
                 value = SHADOWED[part.role](leading)
+            if keep:
+                value = NotedBlobs(value, recent)
             opened[part.role].append(wrap(part.role, value))
             if part.role is Role.OBSERVE:
                 broadcast.attach(part.name, opened[part.role][-1])

@@ -12,14 +12,12 @@ from kroma_core.codec.transactions import decode_transaction
 from kroma_core.forks import Rules
 from kroma_core.l1 import InboxTransaction
 from kroma_core.node.shadow.data_source import (
-    BlobsAgain,
-    NotedBlobs,
-    RecentBlobs,
     ShadowedBlobs,
     ShadowedData,
     compares_blobs,
     compares_data,
 )
+from kroma_core.node.shadow.recent_blobs import BlobsAgain, NotedBlobs, RecentBlobs
 from kroma_core.testing.blob_source_faults import hashes_of, sample_l1
 from kroma_core.testing.scripted_l1 import ScriptedL1
 from kroma_core.types import Hash32, L1Ref

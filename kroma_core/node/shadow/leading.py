@@ -20,6 +20,7 @@ from kroma_core.node.shadow.bundle import FOLDER, BundleWriter
 from kroma_core.node.shadow.divergence import PartVersion
 from kroma_core.node.shadow.follower import Comparison, Follower, FollowerLimits
 from kroma_core.node.shadow.panel import Panel
+from kroma_core.node.shadow.recent_blobs import RecentBlobs
 from kroma_core.node.tasks import task_group
 
 S = TypeVar("S")
@@ -48,6 +49,8 @@ class Leading:
     clock: Clock
     emit: Callable[[Event], None]
     followers: list[Follower[Any]]
+    blobs: RecentBlobs = attrs.field(factory=RecentBlobs)
+    """Those that the leading blob sources gave last."""
 
     @property
     def version(self) -> PartVersion:
@@ -92,6 +95,7 @@ def leading_of(
     clock: Clock,
     emit: Callable[[Event], None],
     followers: list[Follower[Any]],
+    blobs: RecentBlobs,
 ) -> Leading:
     """The leading part of a plan, with the policy and the limits that its profile says."""
     bundles = BundleWriter(
@@ -111,6 +115,7 @@ def leading_of(
         clock=clock,
         emit=emit,
         followers=followers,
+        blobs=blobs,
     )
 
 

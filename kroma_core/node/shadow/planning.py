@@ -10,7 +10,7 @@ from kroma_core.node.profile import PartTable, Profile
 from kroma_core.node.registry import InstalledOffer
 from kroma_core.node.shadow.table import ShadowPolicy
 
-FOLLOWED: Final = frozenset({Role.ENGINE})
+FOLLOWED: Final = frozenset({Role.L1, Role.BLOBS, Role.DATA, Role.ENGINE})
 """Roles whose parts can have others in their shadow."""
 FOLDER: Final = "shadow"
 """Where followers keep what they store, in the data directory: never among what the leading parts have."""
