@@ -10,29 +10,34 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from importlib import import_module
+from typing import Final
 
-from kroma_core.cli import (
-    check,
-    decode,
-    derive,
-    explain,
-    plugin,
-    plugins,
-    prove,
-    record,
-    replay,
-    run,
-    serve,
-    verify_proof,
-    version,
-)
+from kroma_core.cli import version
 from kroma_core.cli.failures import INTERRUPTED, describe, is_broken_pipe, is_interrupt, show_trace
 from kroma_core.cli.log_lines import LogLines
 from kroma_core.node.profile import DEBUG_VARIABLE, LogFormat, LogLevel
 
 __all__ = ["main", "parser"]
 
-_COMMANDS = (run, check, replay, derive, decode, explain, serve, record, prove, verify_proof, plugins, plugin, version)
+_COMMANDS: Final = (
+    "run",
+    "check",
+    "replay",
+    "derive",
+    "decode",
+    "explain",
+    "serve",
+    "record",
+    "prove",
+    "verify-proof",
+    "plugins",
+    "plugin",
+    "version",
+)
+"""In the order in which they are listed. Only what a command needs is imported: to import all takes longer than many of
+them run.
+"""
 
 _EPILOG = f"""\
 exit codes: 0 all is well; 1 something differs or failed, told in one message; 2 wrong usage; 130 interrupted.
@@ -40,8 +45,8 @@ exit codes: 0 all is well; 1 something differs or failed, told in one message; 2
 """
 
 
-def parser() -> argparse.ArgumentParser:
-    """The whole command line."""
+def parser(command: str = "") -> argparse.ArgumentParser:
+    """The whole command line; that of one command, where one is named."""
     top = argparse.ArgumentParser(
         prog="kroma",
         description="A modular rollup node for Kroma and OP Stack chains.",
@@ -50,14 +55,15 @@ def parser() -> argparse.ArgumentParser:
     )
     top.add_argument("--version", action="version", version=version.text())
     commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for command in _COMMANDS:
-        command.add(commands)
+    for name in (command,) if command in _COMMANDS else _COMMANDS:
+        import_module(f"{__name__}.{name.replace('-', '_')}").add(commands)
     return top
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command. Whatever goes wrong becomes one message and an exit code."""
-    arguments = parser().parse_args(argv)
+    words = sys.argv[1:] if argv is None else argv
+    arguments = parser(next(iter(words), "")).parse_args(words)
     try:
         code: int = arguments.run(arguments)
         if sys.stdout is not None:  # a closed one is

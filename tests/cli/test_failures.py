@@ -5,13 +5,14 @@ from __future__ import annotations
 import errno
 import os
 import signal
+import subprocess
 import sys
 from typing import Any
 
 import pytest
 import trio
 
-from kroma_core.cli import main
+from kroma_core.cli import main, parser
 from kroma_core.cli.failures import describe, is_broken_pipe, is_foreseen, is_interrupt
 from kroma_core.cli.stopping import run_until_signal
 from kroma_core.errors import ConfigError, CriticalError, TemporaryError
@@ -80,16 +81,31 @@ def test_the_command_line_ends_with_a_message_and_a_code(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], error: BaseException, code: int, message: str
 ) -> None:
     monkeypatch.delenv("KROMA_DEBUG", raising=False)
-    monkeypatch.setattr("kroma_core.cli.parser", lambda: Parser(error))
+    monkeypatch.setattr("kroma_core.cli.parser", lambda command: Parser(error))
     assert main([]) == code
     assert capsys.readouterr().err == message
 
 
 def test_debugging_shows_the_traceback(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setenv("KROMA_DEBUG", "1")
-    monkeypatch.setattr("kroma_core.cli.parser", lambda: Parser(CriticalError("halt")))
+    monkeypatch.setattr("kroma_core.cli.parser", lambda command: Parser(CriticalError("halt")))
     assert main([]) == 1
     assert "Traceback" in capsys.readouterr().err
+
+
+def test_every_command_is_listed_and_stands_alone() -> None:
+    listed = next(action.choices for action in parser()._actions if isinstance(action.choices, dict))
+    assert "verify-proof" in listed
+    for name in listed:
+        alone = next(action.choices for action in parser(name)._actions if isinstance(action.choices, dict))
+        assert list(alone) == [name]
+        assert alone[name].format_help() == listed[name].format_help()
+
+
+def test_a_command_does_not_wait_for_what_others_import() -> None:
+    script = "import sys; from kroma_core.cli import main; main(['version']); print('trio' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.endswith("\nFalse\n")
 
 
 def test_wrong_usage_exits_with_2(capsys: pytest.CaptureFixture[str]) -> None:
