@@ -12,7 +12,7 @@ import attrs
 
 from kroma_core.errors import ConfigError
 from kroma_core.node.registry import InstalledOffer, Registry, discover, incompatibility
-from kroma_core.node.setting_docs import describe
+from kroma_core.node.setting_docs import Setting, describe
 
 _COLUMNS = ("ROLE", "KIND", "DISTRIBUTION", "VERSION", "API", "CAPABILITIES")
 
@@ -97,14 +97,20 @@ def _page(installed: InstalledOffer) -> str:
         f"  requires      {_listed(offer.requires)}",
         "  settings",
     ]
-    for setting in describe(offer.config):
+    settings = _settings(installed)
+    for setting in settings:
         default = "must be given" if setting.default is None else f"default {setting.default}"
         lines.append(f"    {setting.name}: {setting.type}; {default}")
         if setting.doc:
             lines.append(f"        {setting.doc}")
-    if not describe(offer.config):
+    if not settings:
         lines.append("    none")
     return "\n".join(lines)
+
+
+def _settings(installed: InstalledOffer) -> Sequence[Setting]:
+    """The settings of an offer; of one for another API nothing is known."""
+    return describe(installed.offer.config) if incompatibility(installed) is None else ()
 
 
 def _listed(names: Iterable[str]) -> str:
@@ -138,6 +144,6 @@ def _offer_json(installed: InstalledOffer) -> dict[str, Any]:
                 "default": setting.default,
                 "doc": setting.doc,
             }
-            for setting in describe(offer.config)
+            for setting in _settings(installed)
         ],
     }

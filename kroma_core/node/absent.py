@@ -11,7 +11,7 @@ import attrs
 
 from kroma_core.api.hooks import ENTRY_POINT_GROUP
 from kroma_core.api.roles import Role
-from kroma_core.node.registry import InstalledOffer, Registry
+from kroma_core.node.registry import InstalledOffer, Registry, incompatibility
 from kroma_core.node.settings import suggestion
 
 _FILE: Final = "published.toml"
@@ -45,9 +45,9 @@ def published() -> tuple[Published, ...]:
 
 def absent_kind(role: Role, kind: str, registry: Registry) -> str:
     """What to say of a kind that nothing installed offers."""
-    installed = [found.offer.kind for found in registry.of_role(role)]
-    text = f"no installed plugin offers {role} {kind!r}{suggestion(kind, installed)}; "
-    return text + choice(role, registry.of_role(role), registry, how_to_get(role, kind))
+    usable = registry.usable(role)
+    text = f"no installed plugin offers {role} {kind!r}{suggestion(kind, [found.offer.kind for found in usable])}; "
+    return text + choice(role, usable, registry, how_to_get(role, kind))
 
 
 def how_to_get(role: Role, kind: str) -> str:
@@ -68,7 +68,8 @@ def choice(role: Role, offers: Sequence[InstalledOffer], registry: Registry, how
         fitting = [one for one in published() if role in one.kinds]
         told = ", ".join(f"{one.distribution} has {' and '.join(one.kinds[role])}" for one in fitting)
         how = told and f"{told}: {fitting[0].how}" + (", or another of them" if len(fitting) > 1 else "")
-    return "; ".join(filter(None, (text, *(str(broken) for broken in registry.broken), how)))
+    unfit = filter(None, (incompatibility(found) for found in registry.of_role(role)))
+    return "; ".join(filter(None, (text, *map(str, registry.broken), *unfit, how)))
 
 
 def kinds(offers: Sequence[InstalledOffer]) -> str:

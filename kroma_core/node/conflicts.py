@@ -18,15 +18,18 @@ _FOR_DERIVATION = frozenset({Role.L1, Role.BLOBS, Role.DATA, Role.P2P})
 
 def conflicts(profile: Profile, chosen: Chosen) -> Iterator[str]:
     """Every problem of this kind."""
-    yield from _unmet(chosen)
+    yield from _unmet(profile, chosen)
     yield from _idle(profile, chosen)
     yield from _unserved(profile, chosen)
     yield from _inseparable(profile, chosen)
     yield from _groundless(profile, chosen)
 
 
-def _unmet(chosen: Chosen) -> Iterator[str]:
-    present = {found.role for _, found in chosen}
+def _unmet(profile: Profile, chosen: Chosen) -> Iterator[str]:
+    """Roles that parts require and that the profile has no part for: one that could not be found is told elsewhere."""
+    present = {found.role for _, found in chosen} | {role for role, tables in profile.parts.items() if tables}
+    filled = {Role.L1, Role.DATA, Role.ENGINE, Role.BLOBS} if profile.node.derive else {Role.ENGINE, Role.BLOBS}
+    present |= filled - set(profile.parts)  # with what is installed, or it was told why not
     for table, found in chosen:
         for role in sorted(found.requires):
             if role not in present:

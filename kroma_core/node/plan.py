@@ -142,12 +142,12 @@ def plan_replay(
     for role in (Role.L1, Role.BLOBS):
         parts[role] = _playing(role, parts.get(role, ()), registry, problems)
     if Role.DATA not in parts:
-        free = [found for found in registry.of_role(Role.DATA) if not _mandatory(found)]
+        free = [found for found in registry.usable(Role.DATA) if not _mandatory(found)]
         parts[Role.DATA] = tuple(_table_for(found) for found in free)
     if Role.ENGINE not in parts:
         fitting = [
             found
-            for found in registry.of_role(Role.ENGINE)
+            for found in registry.usable(Role.ENGINE)
             if not found.is_wrapper
             and (
                 _plays(found)
@@ -174,10 +174,12 @@ def _plan(profile: Profile, chain: ChainConfig | None, registry: Registry, probl
     for role in Role:
         tables = profile.parts.get(role)
         if tables is None and role in demanded:
-            tables = _only(role, registry.of_role(role), registry, "", problems)
+            tables = _only(role, registry.usable(role), registry, "", problems)
         chosen += _resolved(tables or (), registry, problems)
-    if Role.BLOBS not in profile.parts and any(Role.BLOBS in found.requires for _, found in chosen):
-        tables = _only(Role.BLOBS, registry.of_role(Role.BLOBS), registry, "", problems)
+    asking = [found for _, found in chosen if Role.BLOBS in found.requires]
+    if Role.BLOBS not in profile.parts and asking:
+        which = f"that {asking[0].role} {asking[0].offer.kind!r} requires"
+        tables = _only(Role.BLOBS, registry.usable(Role.BLOBS), registry, which, problems)
         chosen += _resolved(tables, registry, problems)
     problems += conflicts(profile, chosen)
     parts: list[PlannedPart] = []
@@ -257,13 +259,14 @@ def _resolved(
         named = _named(table, registry, problems)
         if named is None:
             continue
-        table, offer = _with_wrapped(table, named, registry, problems)
-        incompatible = incompatibility(offer)
+        incompatible = incompatibility(named)
         if incompatible is not None:
             problems.append(f"{table.place}: {incompatible}")
+            continue
+        table, offer = _with_wrapped(table, named, registry, problems)
         missing = table.needs - offer.capabilities
         if missing:
-            others = registry.of_role(table.role)
+            others = registry.usable(table.role)
             able = [other.offer.kind for other in others if table.needs <= other.offer.capabilities]
             problems.append(
                 f"{table.place} needs: {offer.offer.kind!r} ({offer.source}) lacks {', '.join(sorted(missing))}; "
@@ -281,7 +284,7 @@ def _with_wrapped(
         if table.wraps is not None:
             problems.append(f"{table.wraps.place}: {found.offer.kind!r} stands on no other {found.role}")
         return attrs.evolve(table, wraps=None), found
-    candidates = [other for other in registry.of_role(found.role) if not other.is_wrapper]
+    candidates = [other for other in registry.usable(found.role) if not other.is_wrapper]
     tables = [table.wraps] if table.wraps is not None else [_table_for(other) for other in candidates]
     if table.wraps is None and len(candidates) != 1:
         others = choice(found.role, candidates, registry)
@@ -295,7 +298,7 @@ def _with_wrapped(
 
 def _named(table: PartTable, registry: Registry, problems: list[str]) -> InstalledOffer | None:
     if table.kind is None:
-        only = [found for found in registry.of_role(table.role) if not found.is_wrapper]
+        only = [found for found in registry.usable(table.role) if not found.is_wrapper]
         if len(only) == 1:
             return only[0]
         problems.append(f"{table.place} kind: missing; {choice(table.role, only, registry)}")
@@ -318,7 +321,7 @@ def _only(
     if candidates:
         problems.append(f"{header}: the profile names none, and several are installed: {kinds(candidates)}")
     else:
-        others = choice(role, registry.of_role(role), registry)
+        others = choice(role, registry.usable(role), registry)
         problems.append(f"{header}: the profile names none, and {wanted} is not installed; {others}")
     return ()
 
@@ -330,6 +333,8 @@ def _table_for(found: InstalledOffer) -> PartTable:
 
 def _recording_settings(found: InstalledOffer) -> list[str]:
     """Names of the settings that take a recording."""
+    if incompatibility(found) is not None:
+        return []
     return [name for name, hint in typing.get_type_hints(found.offer.config).items() if hint is RecordingFile]
 
 
@@ -347,7 +352,7 @@ def _playing(role: Role, tables: Sequence[PartTable], registry: Registry, proble
     playing = tuple(table for table, found in named if found is not None and _plays(found))
     if playing:
         return playing
-    fitting = [found for found in registry.of_role(role) if _plays(found)]
+    fitting = [found for found in registry.usable(role) if _plays(found)]
     return _only(role, fitting, registry, "that plays recordings", problems)
 
 

@@ -7,7 +7,8 @@ here depends on it. A plugin that cannot be loaded is set aside and named; the o
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+import typing
+from collections.abc import Iterable, Iterator, Sequence
 from importlib import metadata
 from types import ModuleType
 from typing import Any, Protocol
@@ -85,6 +86,10 @@ class Registry:
     def of_role(self, role: Role) -> tuple[InstalledOffer, ...]:
         return tuple(installed for installed in self.offers if installed.role is role)
 
+    def usable(self, role: Role) -> tuple[InstalledOffer, ...]:
+        """Those that this core can use; the others count only where a profile names them."""
+        return tuple(installed for installed in self.of_role(role) if incompatibility(installed) is None)
+
     def find(self, role: Role, kind: str) -> InstalledOffer | None:
         """The offer of that role and kind; where two distributions make it (a problem of its own), the first."""
         return next((found for found in self.of_role(role) if found.offer.kind == kind), None)
@@ -136,35 +141,71 @@ def incompatibility(installed: InstalledOffer) -> str | None:
     wanted = installed.offer.api
     if wanted == API_VERSION:
         return None
-    older = "newer" if wanted > API_VERSION else "older"
+    older, do = ("newer", "a newer kroma-core, or an older") if wanted > API_VERSION else ("older", "a newer")
     return (
         f"{installed.role} {installed.offer.kind!r} of {installed.source} is written for plugin API {wanted}, "
-        f"{older} than this node's API {API_VERSION}"
+        f"{older} than this node's API {API_VERSION}: install {do} {installed.distribution}"
     )
 
 
 def _offers_of(distribution: str, version: str, plugin: object) -> list[InstalledOffer]:
+    """Raises `Misshapen` with all that is wrong with them, and whatever the plugin's own code raises."""
     manager = pluggy.PluginManager(PROJECT)
     manager.add_hookspecs(hooks)
     if manager.register(plugin, name=distribution) is None:
         return []
     manager.check_pending()
     found: list[InstalledOffer] = []
+    problems: list[str] = []
     for role, hook in HOOK_OF_ROLE.items():
-        for offers in getattr(manager.hook, hook)():
-            for offer in offers:
-                found.append(_installed(role, offer, distribution, version))
+        for implementation in getattr(manager.hook, hook).get_hookimpls():
+            returned = implementation.function()
+            if isinstance(returned, str) or not isinstance(returned, Iterable):
+                problems.append(f"{hook} returned {type(returned).__name__}, expected a sequence of offers")
+                continue
+            for offer in returned:
+                problems += (wrong := tuple(_wrong_with(role, offer)))
+                if not wrong:
+                    found.append(InstalledOffer(role=role, offer=offer, distribution=distribution, version=version))
+    if problems:
+        raise Misshapen("; ".join(problems))
     return found
 
 
-def _installed(role: Role, offer: object, distribution: str, version: str) -> InstalledOffer:
+class Misshapen(ValueError):
+    """Offers that are none."""
+
+
+def _wrong_with(role: Role, offer: object) -> Iterator[str]:
+    """Why this is no offer. One for another API is asked for no more than its kind: it is refused as a whole."""
     if not isinstance(offer, Offer):
-        raise TypeError(f"{HOOK_OF_ROLE[role]} returned {type(offer).__name__}, expected an Offer")
-    if not _KIND.fullmatch(offer.kind):
-        raise ValueError(f"the kind {offer.kind!r} of role {role} is not lower-case letters, digits, '_' and '-'")
-    if not attrs.has(offer.config):
-        raise TypeError(f"the config class of {role} {offer.kind!r} is not an attrs class")
-    return InstalledOffer(role=role, offer=offer, distribution=distribution, version=version)
+        missing = [field.name for field in attrs.fields(Offer) if not hasattr(offer, field.name)]
+        without = f", without {', '.join(missing)}" if len(missing) < len(attrs.fields(Offer)) and missing else ""
+        yield f"{HOOK_OF_ROLE[role]} returned {type(offer).__name__}{without}, expected an Offer"
+        return
+    if not isinstance(offer.kind, str) or not _KIND.fullmatch(offer.kind):
+        yield f"the kind {offer.kind!r} of role {role} is not lower-case letters, digits, '_' and '-'"
+        return
+    name, api = f"{role} {offer.kind!r}", typing.cast(object, offer.api)
+    if not isinstance(api, int):
+        yield f"{name}: api is {api!r}, expected the number of a plugin API"
+    elif api == API_VERSION:
+        yield from (f"{name}: {text}" for text in _wrong_fields(offer))
+
+
+def _wrong_fields(offer: AnyOffer) -> Iterator[str]:
+    if not (isinstance(offer.config, type) and attrs.has(offer.config)):
+        yield f"the config class {getattr(offer.config, '__name__', offer.config)!r} is not an attrs class"
+    for field, value in (("open", offer.open), ("check", offer.check), ("inspect", offer.inspect)):
+        if not callable(value) and not (field == "inspect" and value is None):
+            yield f"{field} is {value!r}, expected a function"
+    for field, values, wanted in (
+        ("requires", offer.requires, Role),
+        ("capabilities", offer.capabilities, Capability),
+    ):
+        unknown = [value for value in values if not isinstance(value, wanted)]
+        if unknown:
+            yield f"{field} has {', '.join(map(repr, unknown))}, expected members of {wanted.__name__}"
 
 
 def _contested(offers: Sequence[InstalledOffer]) -> list[str]:
@@ -181,4 +222,25 @@ def _contested(offers: Sequence[InstalledOffer]) -> list[str]:
 
 
 def _told(error: BaseException) -> str:
-    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    if isinstance(error, Misshapen):
+        return str(error)
+    told = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    return told + (_OTHER_API if _names_what_is_not_here(error) else "")
+
+
+_OTHER_API = f"; this node has plugin API {API_VERSION}: is the plugin written for another one?"
+
+
+def _names_what_is_not_here(error: BaseException) -> bool:
+    """Whether a plugin used something of core that this core does not have."""
+    match error:
+        case pluggy.PluginValidationError():
+            return True
+        case ImportError(name=str(name)):
+            return name.partition(".")[0] == "kroma_core"
+        case AttributeError(obj=owner):
+            module = getattr(owner, "__module__", None) or getattr(owner, "__name__", "")
+            return str(module).partition(".")[0] == "kroma_core"
+        case TypeError():
+            return str(error).startswith(f"{Offer.__name__}.__init__()")
+    return False

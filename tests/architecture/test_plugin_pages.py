@@ -9,11 +9,19 @@ import pytest
 
 from kroma_core import api, errors
 from kroma_core.api import API_VERSION
+from kroma_core.node.registry import collect, incompatibility
 from tests.architecture.role_pages import FOLDER, pages
 from tests.architecture.sources import ROOT
+from tests.node.sample_parts import SamplePlugin, offer
 
 TEMPLATE = ROOT / "examples" / "plugin_template"
 CODE = [path.read_text() for path in sorted(TEMPLATE.rglob("*.py"))]
+
+
+class LaterPlugin:
+    @api.hookimpl
+    def provide_time_machines(self) -> tuple[()]:
+        return ()
 
 
 @pytest.mark.parametrize("name", sorted(pages()))
@@ -41,6 +49,23 @@ def test_every_error_that_a_plugin_raises_is_explained() -> None:
         assert hasattr(api, name)
         assert f"`{name}`" in text
     assert f"`api={API_VERSION}`" in (FOLDER / "versions.md").read_text()
+
+
+def test_what_the_page_on_versions_says_is_what_a_node_says() -> None:
+    text = (FOLDER / "versions.md").read_text()
+    newer = offer("fast", api=API_VERSION + 1)
+    told = [
+        *map(incompatibility, collect([("acme", "1.0", SamplePlugin(engine=[newer]))]).offers),
+        *collect(
+            [("acme", "1", SamplePlugin(engine=[offer("fast")])), ("rival", "2", SamplePlugin(engine=[offer("fast")]))]
+        ).problems,
+        *map(str, collect([("acme", "1.0", LaterPlugin())]).broken),
+    ]
+    for message in told:
+        assert message is not None
+        begin, _, end = message.partition("could not be loaded: ")
+        assert begin in text
+        assert end.rpartition("; ")[2] in text
 
 
 def test_links_of_the_pages_lead_somewhere() -> None:

@@ -175,9 +175,39 @@ def test_a_missing_capability_names_the_offers_that_have_it(tmp_path: Path) -> N
     assert plan(tmp_path, text.replace("recorded", "fast"), installed).executes
 
 
-def test_an_offer_for_another_api_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("step", "do"), [(1, "a newer kroma-core, or an older acme"), (-1, "a newer acme")])
+def test_an_offer_for_another_api_is_refused_where_a_profile_names_it(tmp_path: Path, step: int, do: str) -> None:
+    """It is the only problem: what else is wrong with the offer or its settings cannot be known."""
+
+    def check(settings: Any, chain: Any) -> list[str]:
+        raise AssertionError("nothing of it may be called")
+
+    other = offer("fast", api=API_VERSION + step, config=dict, check=check)
+    installed = registry(l1=[offer("rpc")], data=[offer("calldata")], engine=[other, offer("slow")])
+    [problem] = problems(tmp_path, CHAIN + "[engine]\nkind = 'fast'\ncolour = 'red'\nneeds = ['executes']\n", installed)
+    assert problem.startswith("p.toml: [engine]: engine 'fast' of acme 1.0 is written for plugin API ")
+    assert problem.endswith(f"than this node's API {API_VERSION}: install {do}")
+
+
+def test_an_offer_for_another_api_is_in_nobodys_way_who_does_not_name_it(tmp_path: Path) -> None:
+    other = offer("fast", api=API_VERSION + 1, config=dict)
+    installed = registry(l1=[offer("rpc")], data=[offer("calldata")], engine=[other, offer("slow")])
+    [engine] = plan(tmp_path, CHAIN, installed).of_role(Role.ENGINE)
+    assert engine.installed.offer.kind == "slow"
+
+
+def test_a_role_that_only_offers_for_another_api_could_fill_says_so(tmp_path: Path) -> None:
     installed = registry(l1=[offer("rpc")], data=[offer("calldata")], engine=[offer("fast", api=API_VERSION + 1)])
-    assert any("plugin API" in problem for problem in problems(tmp_path, CHAIN, installed))
+    [problem] = problems(tmp_path, CHAIN, installed)
+    assert "[engine]: the profile names none, and one is not installed; nothing is installed for engine; " in problem
+    assert "engine 'fast' of acme 1.0 is written for plugin API" in problem
+
+
+def test_offers_for_another_api_are_no_parts_of_a_replay(tmp_path: Path) -> None:
+    odd = [offer("odd", api=API_VERSION + 1, config=dict)]
+    installed = attrs.evolve(REPLAYERS, offers=REPLAYERS.offers + registry(l1=odd, data=odd, engine=odd).offers)
+    made = plan_replay(RECORDING, None, installed, {}, tmp_path)
+    assert "odd" not in [part.installed.offer.kind for part in made.parts]
 
 
 def test_two_distributions_with_one_kind_are_refused(tmp_path: Path) -> None:
@@ -203,6 +233,20 @@ def test_an_unmet_requirement_is_a_problem(tmp_path: Path) -> None:
     installed = registry(l1=[offer("rpc")], data=[offer("blob", requires=(Role.BLOBS,))], engine=[offer("fast")])
     found = problems(tmp_path, "blobs = []\n" + CHAIN, installed)
     assert found == ["[[data]] blob: 'blob' requires a part for role blobs, and the profile has none"]
+
+
+def test_who_asks_for_a_role_that_is_not_installed_is_told(tmp_path: Path) -> None:
+    installed = registry(l1=[offer("rpc")], data=[offer("blob", requires=(Role.BLOBS,))], engine=[offer("fast")])
+    [problem] = problems(tmp_path, CHAIN, installed)
+    assert problem.startswith("[[blobs]]: the profile names none, and one that data 'blob' requires is not installed; ")
+    assert "kroma-da-blob has archive and beacon, kroma-l1-cassette has cassette: pip install " in problem
+
+
+def test_a_part_that_is_missing_is_not_told_twice(tmp_path: Path) -> None:
+    """The data source has its blob source in the profile, though nothing offers that one."""
+    installed = registry(l1=[offer("rpc")], data=[offer("blob", requires=(Role.BLOBS,))], engine=[offer("fast")])
+    [problem] = problems(tmp_path, CHAIN + "[[blobs]]\nkind = 'beacon'\n", installed)
+    assert problem.startswith("p.toml: [[blobs]] kind: no installed plugin offers blobs 'beacon'")
 
 
 def test_roles_that_require_each_other_are_a_problem(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import attrs
 import pytest
 
-from kroma_core.api import API_VERSION, Role, hookimpl
+from kroma_core.api import API_VERSION, Capability, Offer, Role, hookimpl
 from kroma_core.node.registry import collect, discover, incompatibility
 from tests.node.sample_parts import SamplePlugin, offer
 
@@ -95,6 +95,84 @@ def test_a_config_class_has_to_be_of_attrs() -> None:
     assert "not an attrs class" in broken.error
 
 
+def test_everything_that_is_wrong_with_the_offers_of_a_distribution_is_told_at_once() -> None:
+    @attrs.frozen
+    class Almost:
+        kind: str = "odd"
+        config: type = int
+
+    wrong = [
+        Almost(),
+        offer("Fast"),
+        attrs.evolve(offer("fast"), open=None),
+        attrs.evolve(offer("slow"), capabilities=frozenset({"time-travel"}), requires=("moon",)),
+        attrs.evolve(offer("high"), api="1"),
+        offer("good"),
+    ]
+    [broken] = collect([("odd", "1", SamplePlugin(engine=wrong))]).broken
+    assert broken.error.split("; ") == [
+        "provide_engines returned Almost, without open, check, inspect, summary, requires, capabilities, api, "
+        "expected an Offer",
+        "the kind 'Fast' of role engine is not lower-case letters, digits, '_' and '-'",
+        "engine 'fast': open is None, expected a function",
+        "engine 'slow': requires has 'moon', expected members of Role",
+        "engine 'slow': capabilities has 'time-travel', expected members of Capability",
+        "engine 'high': api is '1', expected the number of a plugin API",
+    ]
+
+
+@pytest.mark.parametrize(("returned", "told"), [(None, "NoneType"), ("pyevm", "str"), (offer("fast"), "Offer")])
+def test_a_hook_that_returns_no_sequence_breaks_its_plugin(returned: object, told: str) -> None:
+    class Returning:
+        @hookimpl
+        def provide_engines(self) -> Any:
+            return returned
+
+    [broken] = collect([("odd", "1", Returning())]).broken
+    assert broken.error == f"provide_engines returned {told}, expected a sequence of offers"
+
+
+def test_a_plugin_that_uses_what_this_core_does_not_have_is_asked_for_its_api() -> None:
+    """So does one that was written for a later API, at import or when its hook is called."""
+
+    class LaterField:
+        @hookimpl
+        def provide_engines(self) -> Any:
+            return [Offer(kind="fast", config=object, open=None, colour="red")]  # type: ignore[arg-type,call-arg]
+
+    class LaterCapability:
+        @hookimpl
+        def provide_engines(self) -> Any:
+            return [Capability.TIME_TRAVEL]  # type: ignore[attr-defined]
+
+    class LaterRole:
+        @hookimpl
+        def provide_time_machines(self) -> Any:
+            return ()
+
+    later_name = ImportError("cannot import name 'Later' from 'kroma_core.api'", name="kroma_core.api")
+    plugins = [LaterField(), LaterCapability(), LaterRole(), later_name]
+    broken = discover([entry(f"later-{place}", plugin) for place, plugin in enumerate(plugins)]).broken
+    assert len(broken) == 4
+    for one in broken:
+        assert one.error.endswith("; this node has plugin API 1: is the plugin written for another one?"), one
+
+
+def test_a_library_that_a_plugin_lacks_is_not_taken_for_another_api() -> None:
+    missing = ModuleNotFoundError("No module named 'eth'", name="eth")
+    [broken] = discover([entry("one", missing)]).broken
+    assert broken.error == "ModuleNotFoundError: No module named 'eth'"
+
+
+@pytest.mark.parametrize("step", [-1, 1])
+def test_an_offer_for_another_api_is_not_measured_by_this_one(step: int) -> None:
+    """What it calls a capability may be one there; its profile is told of the version alone."""
+    odd = attrs.evolve(offer("fast", api=API_VERSION + step), capabilities=frozenset({"time-travel"}), open=None)
+    registry = collect([("acme", "1", SamplePlugin(engine=[odd], l1=[offer("rpc")]))])
+    assert registry.broken == ()
+    assert [incompatibility(found) is None for found in registry.offers] == [True, False]
+
+
 def test_two_distributions_with_one_kind_are_a_problem_that_names_both() -> None:
     registry = collect(
         [("acme", "1", SamplePlugin(engine=[offer("fast")])), ("rival", "2", SamplePlugin(engine=[offer("fast")]))]
@@ -115,5 +193,7 @@ def test_one_kind_may_fill_several_roles() -> None:
 def test_an_offer_for_another_api_version_says_which() -> None:
     [newer] = collect([("acme", "1", SamplePlugin(engine=[offer("fast", api=API_VERSION + 1)]))]).offers
     assert f"written for plugin API {API_VERSION + 1}, newer" in (incompatibility(newer) or "")
+    [older] = collect([("acme", "1", SamplePlugin(engine=[offer("fast", api=API_VERSION - 1)]))]).offers
+    assert f"written for plugin API {API_VERSION - 1}, older" in (incompatibility(older) or "")
     [same] = collect([("acme", "1", SamplePlugin(engine=[offer("fast")]))]).offers
     assert incompatibility(same) is None
