@@ -11,11 +11,13 @@ block is left: a place counts only where the chain still has that block.
 
 from __future__ import annotations
 
+import bisect
 import functools
 import threading
 from collections.abc import Mapping
 
 from kroma_core.api import TransactionPlace
+from kroma_core.chain.config import RollupConfig
 from kroma_core.codec.headers import Header
 from kroma_core.codec.keccak import keccak256
 from kroma_core.codec.payloads import payload_from_header
@@ -23,7 +25,7 @@ from kroma_core.codec.rlp import decode_list, encode_bytes, encode_list
 from kroma_core.errors import ConfigError, CriticalError, DecodeError
 from kroma_core.forks import Rules, Schedule, StateCommitment
 from kroma_core.l2 import ForkchoiceState, Payload
-from kroma_core.types import ZERO_ADDRESS, Hash32, L2Number
+from kroma_core.types import ZERO_ADDRESS, Hash32, L2Number, Timestamp
 from kroma_core.zktrie import trie as zk_trie
 from kroma_engine_pyevm.blocks import ExecutedBlock
 from kroma_engine_pyevm.migration import Progress
@@ -195,10 +197,12 @@ class ChainStore:
         """The kind of trie that these rules name."""
         return self.zk if rules.state is StateCommitment.ZK_TRIE else self.merkle_patricia
 
-    def expect_states(self, schedule: Schedule) -> None:
-        """Raises `ConfigError` where the state of a head is in another kind of trie than the rules of its time name."""
-        heads = self.heads()
-        for block_hash in {heads.unsafe, heads.safe, heads.finalized}:
+    def expect_states(self, config: RollupConfig) -> None:
+        """Raises `ConfigError` where the state of a head, or of a block beside the change from one kind of trie to
+        another, is in another kind than the rules of its time name.
+        """
+        schedule, heads = config.schedule, self.heads()
+        for block_hash in {heads.unsafe, heads.safe, heads.finalized, *self._beside_change(config)}:
             header = self._known_header(block_hash)
             try:
                 self.state_after(header, schedule).account(ZERO_ADDRESS)
@@ -208,6 +212,17 @@ class ChainStore:
                     f"the engine's data has the state of block {header.number} in another kind of trie than {kind!r}, "
                     f"which the chain's rules name: was the time of an upgrade changed? ({error})"
                 ) from error
+
+    def _beside_change(self, config: RollupConfig) -> list[Hash32]:
+        """The last canonical block with the genesis' kind of state, and the first with another."""
+        genesis, schedule = config.genesis, config.schedule
+        times = range(genesis.l2_time, self._known_header(self.heads().unsafe).timestamp + 1, config.block_time)
+        kind = schedule.at(genesis.l2_time).state
+        change = bisect.bisect_left(times, True, key=lambda time: schedule.at(Timestamp(time)).state is not kind)
+        if change == len(times):
+            return []
+        found = [self.canonical(genesis.l2.number + place) for place in (change - 1, change)]
+        return [block_hash for block_hash in found if block_hash is not None]
 
     def state_after(self, header: Header, schedule: Schedule) -> WorldState:
         """The state that a stored block left."""

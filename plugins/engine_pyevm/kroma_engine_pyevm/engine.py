@@ -67,7 +67,7 @@ class PyEvmEngine(ChainQueries, WaitingTransactions):
         if self._store.claim(identity):
             rules = chain.rollup.schedule.at(chain.rollup.genesis.l2_time)
             self._store.begin(identity, genesis_block(chain, self._store.trie_of(rules)))
-        self._store.expect_states(chain.rollup.schedule)
+        self._store.expect_states(chain.rollup)
         self._buildings: dict[bytes, ExecutedBlock] = {}
         self._sealed: dict[Hash32, ExecutedBlock] = {}
         """Blocks that were built here and not yet stored: `execute` need not run them again."""

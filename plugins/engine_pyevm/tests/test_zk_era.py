@@ -146,7 +146,11 @@ def test_a_balance_that_the_zk_trie_cannot_hold_makes_the_block_invalid() -> Non
     trio.run(main)
 
 
-@pytest.mark.parametrize(("height", "moved"), [(1, 0), (53, 10**9)], ids=["to-the-past", "to-the-future"])
+@pytest.mark.parametrize(
+    ("height", "moved"),
+    [(1, 0), (53, 10**9), (53, 14), (53, 38), (53, 42), (53, 104), (53, 106)],
+    ids=["to-the-past", "to-the-future", "earlier", "a-block-earlier", "a-block-later", "later", "to-the-head"],
+)
 def test_data_whose_state_is_in_the_other_eras_trie_is_refused(height: int, moved: int) -> None:
     """The time of the change was moved after blocks were executed."""
     chain, blocks = chain_and_blocks(TRANSITION)
