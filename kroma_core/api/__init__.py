@@ -3,6 +3,16 @@
 from __future__ import annotations
 
 from kroma_core.api.blobs import BlobSource, Missing
+from kroma_core.api.block_traces import (
+    BlockTrace,
+    BlockTraceRequest,
+    BlockTraces,
+    NoTrace,
+    ProverStep,
+    ProverTransaction,
+    SeenAccount,
+    StepWitness,
+)
 from kroma_core.api.data import DataPublisher, DataSource
 from kroma_core.api.engine import (
     AccountProof,
@@ -51,10 +61,11 @@ from kroma_core.api.transport import Message, MessageVerdict, Transport
 
 __all__ = [
     "API_VERSION", "AccountOverride", "AccountProof", "AccountState", "AnyOffer", "Applied", "BlobSource",
-    "BlockOverride", "Building", "CallFailure", "CallOutcome", "Capability", "Clock", "DataPublisher", "DataSource",
-    "ENTRY_POINT_GROUP", "ExecutionEngine", "Facts", "Gone", "Inconsistent", "InputFile", "Invalid", "L1Source",
-    "Message", "MessageCall", "MessageVerdict", "Missing", "Observer", "Offer", "PluginContext", "PoolArrivals",
-    "PoolContent", "Pooled", "Port", "Proof", "ProofSystem", "Ran", "RecordingFile", "Refusal", "Refused", "Role",
-    "Sealed", "Secret", "StateQueries", "Supposition", "Syncing", "Trace", "TraceRequest", "TracedCall", "TracedLog",
-    "TracedStep", "TransactionPlace", "Transport", "TxPool", "Valid", "hookimpl",
+    "BlockOverride", "BlockTrace", "BlockTraceRequest", "BlockTraces", "Building", "CallFailure", "CallOutcome",
+    "Capability", "Clock", "DataPublisher", "DataSource", "ENTRY_POINT_GROUP", "ExecutionEngine", "Facts", "Gone",
+    "Inconsistent", "InputFile", "Invalid", "L1Source", "Message", "MessageCall", "MessageVerdict", "Missing",
+    "NoTrace", "Observer", "Offer", "PluginContext", "PoolArrivals", "PoolContent", "Pooled", "Port", "Proof",
+    "ProofSystem", "ProverStep", "ProverTransaction", "Ran", "RecordingFile", "Refusal", "Refused", "Role", "Sealed",
+    "Secret", "SeenAccount", "StateQueries", "StepWitness", "Supposition", "Syncing", "Trace", "TraceRequest",
+    "TracedCall", "TracedLog", "TracedStep", "TransactionPlace", "Transport", "TxPool", "Valid", "hookimpl",
 ]  # fmt: skip

@@ -30,6 +30,8 @@ class Capability(enum.StrEnum):
     STATE_QUERIES = "state-queries"
     PROOFS = "proofs"
     TX_POOL = "tx-pool"
+    BLOCK_TRACES = "block-traces"
+    """The engine tells provers of Kroma's ZK era what a block did."""
     STATELESS = "stateless"
     MIGRATION = "migration"
     TIMELINE = "timeline"

@@ -9,7 +9,7 @@ from typing import Any, cast
 import attrs
 import trio
 
-from kroma_core.api import Capability, Role, StateQueries, TxPool
+from kroma_core.api import BlockTraces, Capability, Role, StateQueries, TxPool
 from kroma_core.cli.log_lines import LogLines
 from kroma_core.node.authrpc.serve import serve_authrpc
 from kroma_core.node.eth.serve import EthView, serve_eth

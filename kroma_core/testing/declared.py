@@ -22,6 +22,7 @@ CAPABILITIES: dict[Role, frozenset[Capability]] = {
             Capability.STATE_QUERIES,
             Capability.PROOFS,
             Capability.TX_POOL,
+            Capability.BLOCK_TRACES,
             Capability.STATELESS,
             Capability.MIGRATION,
         }

@@ -10,7 +10,7 @@ from types import ModuleType
 
 import attrs
 
-from kroma_core.api import Role, hooks
+from kroma_core.api import BlockTraces, Role, StateQueries, TxPool, hooks
 from kroma_core.api.hooks import HOOK_OF_ROLE
 from kroma_core.cli.new_plugin.roles import ROLES
 from kroma_core.testing.conformance.suites import OPTIONAL, SUITES
@@ -19,6 +19,8 @@ from kroma_core.testing.levels import Level, level_of
 from tests.architecture.sources import ROOT
 
 FOLDER = ROOT / "docs" / "plugins"
+OPTIONAL_PROTOCOLS: dict[Role, tuple[type, ...]] = {Role.ENGINE: (StateQueries, TxPool, BlockTraces)}
+"""What an offer may have besides, behind a capability."""
 
 
 def pages() -> dict[str, str]:
@@ -48,7 +50,13 @@ def _page(role: Role) -> Iterator[str]:
         yield "Capabilities that an offer may claim: " + ", ".join(f"`{one}`" for one in sorted(claimed)) + "."
     for protocol in text.protocols:
         yield from _protocol(protocol)
-    yield from _values(module)
+    modules = [module]
+    for protocol in OPTIONAL_PROTOCOLS.get(role, ()):
+        yield from _protocol(protocol)
+        other = inspect.getmodule(protocol)
+        assert other is not None
+        modules += [] if other in modules else [other]
+    yield from _values(modules)
     yield from _suite(role)
 
 
@@ -71,9 +79,13 @@ def _protocol(protocol: type) -> Iterator[str]:
             yield _prose(ast.get_docstring(node) or "")
 
 
-def _values(module: ModuleType) -> Iterator[str]:
-    tree = ast.parse(inspect.getsource(module))
-    classes = [node for node in tree.body if isinstance(node, ast.ClassDef) and attrs.has(getattr(module, node.name))]
+def _values(modules: list[ModuleType]) -> Iterator[str]:
+    classes = [
+        node
+        for module in modules
+        for node in ast.parse(inspect.getsource(module)).body
+        if isinstance(node, ast.ClassDef) and attrs.has(getattr(module, node.name))
+    ]
     if classes:
         yield ""
         yield "## Values"

@@ -64,7 +64,7 @@ def test_every_hook_is_documented_with_its_exact_signature() -> None:
 
 def test_every_protocol_of_a_role_is_documented_with_its_exact_signatures() -> None:
     actual: dict[str, dict[str, str]] = {}
-    for name in ("l1", "blobs", "data", "engine", "queries", "transport", "proof", "observer"):
+    for name in ("l1", "blobs", "data", "engine", "queries", "block_traces", "transport", "proof", "observer"):
         actual |= protocols(tree_of(CORE / "api" / f"{name}.py"))
     documented: dict[str, dict[str, str]] = {}
     for block in blocks(PLUGINS_DOC, "python"):

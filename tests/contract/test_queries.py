@@ -7,9 +7,11 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from kroma_core.api import Capability, Role
+from kroma_core.api import Role
 from kroma_core.chain.config import ChainConfig
 from kroma_core.node.registry import discover
+from kroma_core.testing.block_traces import BlockTracesSuite
+from kroma_core.testing.conformance.suites import OPTIONAL
 from kroma_core.testing.queries import StateQueriesSuite, TxPoolSuite
 from tests.contract.offers import opened
 from tests.vectors.unit_files import OWN_VECTORS
@@ -40,8 +42,12 @@ class TestPyEvmPool(_PyEvm, TxPoolSuite):
     pass
 
 
+class TestPyEvmBlockTraces(_PyEvm, BlockTracesSuite):
+    recording_path = BlockTracesSuite.recording_path
+
+
 def test_every_offer_that_claims_a_protocol_has_its_suite() -> None:
-    for capability, suite in ((Capability.STATE_QUERIES, StateQueriesSuite), (Capability.TX_POOL, TxPoolSuite)):
+    for capability, suite in OPTIONAL.items():
         tested = {
             found.offer
             for found in globals().values()

@@ -74,8 +74,9 @@ def test_every_problem_is_found_at_once(tmp_path: Path) -> None:
         'p.toml: [node] log_levle: unknown key; did you mean "log_level"?',
         "p.toml: data: there may be several, so write [[data]] for each",
         "p.toml: [engine] kind: expected text, got 5",
-        "p.toml: [engine] needs: item 1: expected one of executes, state-queries, proofs, tx-pool, stateless, "
-        'migration, timeline, expectations, publishes, got the text "executs"; did you mean "executes"?',
+        "p.toml: [engine] needs: item 1: expected one of executes, state-queries, proofs, tx-pool, "
+        "block-traces, stateless, migration, timeline, expectations, publishes, "
+        'got the text "executs"; did you mean "executes"?',
     ]
 
 

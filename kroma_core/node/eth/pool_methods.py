@@ -7,15 +7,13 @@ from typing import Any
 
 from kroma_core.api import Refused, TxPool
 from kroma_core.codec.hexadecimal import data, quantity, to_data, to_quantity
-from kroma_core.codec.keccak import keccak256
 from kroma_core.jsonrpc.methods import Handler
 from kroma_core.l2 import L2Label
 from kroma_core.node.eth import arguments
 from kroma_core.node.eth.blocks import Blocks, KnownTransaction
 from kroma_core.node.eth.failures import refusal_error
 from kroma_core.node.eth.feed import ChainFeed
-from kroma_core.node.eth.shapes import JsonObject, transaction_json
-from kroma_core.types import Address
+from kroma_core.node.eth.shapes import JsonObject, to_checksum, transaction_json
 
 
 class PoolMethods:
@@ -95,15 +93,6 @@ class PoolMethods:
         known = [KnownTransaction.decode(raw, rules) for raw in raws]
         shown = [transaction_json(one, None, 0, None) for one in known]
         return {str(int(one["nonce"], 16)): one for one in shown}
-
-
-def to_checksum(address: Address) -> str:
-    """An address with its checksum in upper and lower case. Spec: EIP-55."""
-    text = address.hex()
-    digest = keccak256(text.encode()).hex()
-    return "0x" + "".join(
-        [letter.upper() if int(nibble, 16) > 7 else letter for letter, nibble in zip(text, digest, strict=False)]
-    )
 
 
 def _summary(transaction: JsonObject) -> str:

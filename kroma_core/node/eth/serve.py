@@ -9,7 +9,7 @@ from typing import Any, Final
 import attrs
 import trio
 
-from kroma_core.api import ExecutionEngine, StateQueries, TxPool
+from kroma_core.api import BlockTraces, ExecutionEngine, StateQueries, TxPool
 from kroma_core.chain.config import ChainConfig
 from kroma_core.codec.hexadecimal import data, to_data, to_quantity
 from kroma_core.codec.keccak import keccak256
@@ -17,6 +17,7 @@ from kroma_core.events import Event
 from kroma_core.jsonrpc.background import BackgroundTasks
 from kroma_core.jsonrpc.methods import Methods
 from kroma_core.jsonrpc.server import Address, HttpServer, serve_http
+from kroma_core.node.eth.block_trace_methods import BlockTraceMethods
 from kroma_core.node.eth.blocks import Blocks
 from kroma_core.node.eth.chain_methods import ChainMethods
 from kroma_core.node.eth.fee_methods import FeeMethods
@@ -37,14 +38,15 @@ DISTRIBUTION: Final = "kroma-core"
 class EthView:
     """What the `eth_` methods need to know of the node.
 
-    `queries` and `pool` are the engine as far as it has these protocols; without a pool nothing can be sent. `syncing`
-    tells how far the node is behind: the highest block that it knows of, None where it is up to date. `miner` serves
-    the methods that say what blocks built here may hold.
+    `queries`, `pool` and `traces` are the engine as far as it has these protocols; without a pool nothing can be sent,
+    without traces provers are not served. `syncing` tells how far the node is behind: the highest block that it knows
+    of, None where it is up to date. `miner` serves the methods that say what blocks built here may hold.
     """
 
     engine: ExecutionEngine
     queries: StateQueries
     pool: TxPool | None
+    traces: BlockTraces | None = None
     chain: ChainConfig
     emit: Callable[[Event], None]
     syncing: Callable[[], int | None] = lambda: None
@@ -71,6 +73,8 @@ class EthMethods:
             methods.add_namespace("txpool", pool.txpool())
             if self._view.miner:
                 methods.add_namespace("miner", pool.miner())
+        if self._view.traces is not None:
+            methods.add_namespace("kroma", BlockTraceMethods(blocks, self._view.traces).kroma())
         methods.add_namespace("debug", {**chain.debug(), **traces.debug()})
         methods.add_namespace(
             "net", {"version": self._network, "listening": self._listening, "peerCount": self._peer_count}

@@ -23,6 +23,15 @@ from kroma_core.types import Address, Hash32
 JsonObject = dict[str, Any]
 
 
+def to_checksum(address: Address) -> str:
+    """An address with its checksum in upper and lower case. Spec: EIP-55."""
+    text = address.hex()
+    digest = keccak256(text.encode()).hex()
+    return "0x" + "".join(
+        [letter.upper() if int(nibble, 16) > 7 else letter for letter, nibble in zip(text, digest, strict=False)]
+    )
+
+
 def header_json(header: Header, block_hash: Hash32) -> JsonObject:
     """What every form of a block begins with, and what a subscriber to new heads gets."""
     found: JsonObject = {

@@ -18,6 +18,7 @@ from kroma_core.chain.config import ChainConfig
 from kroma_core.codec.kzg import BLOB_SIZE
 from kroma_core.forks import Fork
 from kroma_core.testing.blob_source import BlobSourceSuite
+from kroma_core.testing.block_traces import BlockTracesSuite
 from kroma_core.testing.data_source import DataSourceSuite
 from kroma_core.testing.declared import DeclaredSuite
 from kroma_core.testing.engine import EngineSuite
@@ -43,6 +44,7 @@ SUITES: dict[Role, type] = {
 OPTIONAL: dict[Capability, type] = {
     Capability.STATE_QUERIES: StateQueriesSuite,
     Capability.TX_POOL: TxPoolSuite,
+    Capability.BLOCK_TRACES: BlockTracesSuite,
 }
 
 

@@ -232,6 +232,15 @@ def open_block(
     plan: BlockPlan, state: WorldState, config: RollupConfig, block_hash: Callable[[int], Hash32]
 ) -> BlockExecution:
     """A block before its first transaction, on the state of its parent: what the protocol does by itself is done."""
+    block = plain_block(plan, state, config, block_hash)
+    _begin(plan, block, config)
+    return block
+
+
+def plain_block(
+    plan: BlockPlan, state: WorldState, config: RollupConfig, block_hash: Callable[[int], Hash32]
+) -> BlockExecution:
+    """A block on the state of its parent as that was left: what the protocol does by itself is not done."""
     environment = BlockEnvironment(
         chain_id=config.l2_chain_id,
         number=plan.number,
@@ -243,9 +252,7 @@ def open_block(
         rules=plan.rules,
         block_hash=block_hash,
     )
-    block = BlockExecution(state, environment)
-    _begin(plan, block, config)
-    return block
+    return BlockExecution(state, environment)
 
 
 async def execute_block(

@@ -107,11 +107,10 @@ def create(
     address = message.storage_address
     state.mark_address_warm(address)
     frame = Frame(machine, state, environment, message, context)
-    if machine.watch is not None:
-        machine.watch.enter(frame, creates=True)
     if state.has_code_or_nonce(address) or state.has_storage(address):
         frame.fail(ContractCreationCollision(f"0x{address.hex()}"))
         if machine.watch is not None:
+            machine.watch.enter(frame, creates=True)
             machine.watch.leave(frame)
         return frame
     snapshot = state.snapshot()
@@ -120,13 +119,15 @@ def create(
     if message.value:
         state.delta_balance(message.sender, -message.value)
         state.delta_balance(address, message.value)
+    if machine.watch is not None:
+        machine.watch.enter(frame, creates=True)
     frame.execute()
     if frame.succeeded:
         _store_code(frame, address)
-    if machine.watch is not None:
-        machine.watch.leave(frame)
     if not frame.succeeded:
         state.revert(snapshot)
+    if machine.watch is not None:
+        machine.watch.leave(frame)
     return frame
 
 

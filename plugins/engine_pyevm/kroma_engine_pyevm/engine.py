@@ -46,7 +46,8 @@ _STATE_KEPT = 200_000
 class PyEvmEngine(ChainQueries, WaitingTransactions):
     """Executes blocks in this process, answers questions about them, and keeps transactions for the next ones.
 
-    `seconds` is what a query may take, `fill_seconds` how long a block is filled from the pool.
+    `seconds` is what a query may take, `trace_seconds` what the trace of a block for a prover may take, `fill_seconds`
+    how long a block is filled from the pool.
     """
 
     def __init__(
@@ -55,13 +56,14 @@ class PyEvmEngine(ChainQueries, WaitingTransactions):
         store: Store,
         *,
         seconds: float = 5.0,
+        trace_seconds: float = 60.0,
         limits: PoolLimits | None = None,
         fill_seconds: float = 1.0,
         emit: Callable[[Event], None] = lambda event: None,
     ) -> None:
         self._emit = emit
         self._store = ChainStore(store)
-        ChainQueries.__init__(self, chain.rollup, self._store, seconds)
+        ChainQueries.__init__(self, chain.rollup, self._store, seconds, trace_seconds)
         WaitingTransactions.__init__(self, chain.rollup, self._store, limits or PoolLimits(), fill_seconds)
         identity = f"{chain.rollup.l2_chain_id} (genesis 0x{chain.rollup.genesis.l2.hash.hex()})"
         if self._store.claim(identity):

@@ -55,9 +55,13 @@ class Short(OutOfGas):
 class Watch(Protocol):
     """Whoever looks on while frames run, for a trace."""
 
-    def enter(self, frame: Frame, *, creates: bool) -> None: ...
+    def enter(self, frame: Frame, *, creates: bool) -> None:
+        """A frame is about to run, its value transferred; one that has failed already is left at once."""
+        ...
 
-    def leave(self, frame: Frame) -> None: ...
+    def leave(self, frame: Frame) -> None:
+        """A frame has ended; what a failed creation did to the state is undone by now."""
+        ...
 
 
 @attrs.frozen(kw_only=True)

@@ -31,6 +31,8 @@ class EngineSettings:
     """Where the chain is kept: `rocksdb` (on disk) or `memory`."""
     call_seconds: float = 5.0
     """What a query that runs bytecode (a call, an estimate, a trace) may take."""
+    trace_seconds: float = 60.0
+    """What the trace of a whole block for a prover may take."""
     pool_transactions: int = 6144
     """Transactions that wait for a block, at most."""
     pool_for_sender: int = 80
@@ -50,6 +52,7 @@ async def open_engine(settings: EngineSettings, context: PluginContext) -> Async
         PyEvmEngine,
         context.chain,
         seconds=settings.call_seconds,
+        trace_seconds=settings.trace_seconds,
         limits=limits,
         fill_seconds=settings.fill_seconds,
         emit=context.emit,
@@ -75,7 +78,13 @@ def provide_engines() -> Sequence[Offer[ExecutionEngine]]:
             check=check,
             summary="executes blocks inside the node, on py-evm",
             capabilities=frozenset(
-                {Capability.EXECUTES, Capability.PROOFS, Capability.STATE_QUERIES, Capability.TX_POOL}
+                {
+                    Capability.EXECUTES,
+                    Capability.PROOFS,
+                    Capability.STATE_QUERIES,
+                    Capability.TX_POOL,
+                    Capability.BLOCK_TRACES,
+                }
             ),
         )
     ]

@@ -13,8 +13,11 @@ import trio
 
 from kroma_core.api import (
     AccountState,
+    BlockTrace,
+    BlockTraceRequest,
     CallOutcome,
     MessageCall,
+    NoTrace,
     Refused,
     Supposition,
     Trace,
@@ -29,7 +32,8 @@ from kroma_core.codec.payloads import payload_from_header
 from kroma_core.codec.transactions import decode_transaction
 from kroma_core.errors import NotFound, TemporaryError
 from kroma_core.types import ZERO_ADDRESS, Address, Hash32, L2Number
-from kroma_engine_pyevm.blocks import apply, open_block, plan_of_payload
+from kroma_engine_pyevm.block_traces import trace_block
+from kroma_engine_pyevm.blocks import BlockPlan, apply, open_block, plain_block, plan_of_payload
 from kroma_engine_pyevm.chain import ChainStore
 from kroma_engine_pyevm.frames import Machine
 from kroma_engine_pyevm.simulation import ObservedState, environment_of, simulate
@@ -45,12 +49,16 @@ T = TypeVar("T")
 
 
 class ChainQueries:
-    """What an engine's chain holds and what calls on it would do. `seconds` is what a call may take."""
+    """What an engine's chain holds and what calls on it would do.
 
-    def __init__(self, config: RollupConfig, store: ChainStore, seconds: float) -> None:
+    `seconds` is what a call may take, `trace_seconds` a block's trace for a prover.
+    """
+
+    def __init__(self, config: RollupConfig, store: ChainStore, seconds: float, trace_seconds: float = 60.0) -> None:
         self._config = config
         self._store = store
         self._seconds = seconds
+        self._trace_seconds = trace_seconds
         self._threads = trio.CapacityLimiter(_AT_ONCE)
 
     def _header(self, block_hash: Hash32) -> Header:
@@ -152,13 +160,8 @@ class ChainQueries:
         transactions = self._store.transactions(block_hash)
 
         def run(watch: Stopwatch) -> tuple[Trace, ...]:
-            parent = self._header(header.parent_hash)
-            payload = payload_from_header(header, block_hash, transactions)
-            plan = plan_of_payload(parent, header.parent_hash, payload, self._config)
-            state = self._store.state_before(plan.rules, parent, self._config.schedule)
-            block = open_block(
-                plan, state, self._config, lambda number: self._store.ancestor(header.parent_hash, number)
-            )
+            plan, state = self._again(header, block_hash, transactions)
+            block = open_block(plan, state, self._config, self._ancestors_of(plan))
             plain = block.machine = watch.on(block.machine)
             traces = []
             for index, raw in enumerate(transactions[: first + count]):
@@ -175,8 +178,33 @@ class ChainQueries:
 
         return await self._in_thread(run)
 
-    async def _in_thread(self, run: Callable[[Stopwatch], T]) -> T:
-        watch = Stopwatch(self._seconds)
+    async def trace_block(self, block_hash: Hash32, wanted: BlockTraceRequest) -> BlockTrace | NoTrace:
+        header = self._header(block_hash)
+        if header.number == self._config.genesis.l2.number:
+            return NoTrace(reason="genesis is not traceable")
+        transactions = self._store.transactions(block_hash)
+
+        def run(watch: Stopwatch) -> BlockTrace | NoTrace:
+            plan, state = self._again(header, block_hash, transactions)
+            block = plain_block(plan, state, self._config, self._ancestors_of(plan))
+            return trace_block(block, transactions, wanted, watch)
+
+        return await self._in_thread(run, self._trace_seconds)
+
+    def _again(
+        self, header: Header, block_hash: Hash32, transactions: tuple[bytes, ...]
+    ) -> tuple[BlockPlan, WorldState]:
+        """The plan of a block that is here, and the state that it begins with."""
+        parent = self._header(header.parent_hash)
+        payload = payload_from_header(header, block_hash, transactions)
+        plan = plan_of_payload(parent, header.parent_hash, payload, self._config)
+        return plan, self._store.state_before(plan.rules, parent, self._config.schedule)
+
+    def _ancestors_of(self, plan: BlockPlan) -> Callable[[int], Hash32]:
+        return lambda number: self._store.ancestor(plan.parent_hash, number)
+
+    async def _in_thread(self, run: Callable[[Stopwatch], T], seconds: float | None = None) -> T:
+        watch = Stopwatch(self._seconds if seconds is None else seconds)
 
         def timed() -> T:
             watch.begin()

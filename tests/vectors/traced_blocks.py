@@ -1,0 +1,194 @@
+"""A block of the ZK era as far as its trace tells it: enough of the parent's state to execute it once more.
+
+What the state holds is taken from the proofs, code from where the trace has it; code that it does not have is put
+together from the instructions that ran. So a trace made from this state equals the one it came from only if the
+execution, and the choice of what is told and proven, are those of the client.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import attrs
+from kroma_engine_pyevm.environment import BlockEnvironment
+from kroma_engine_pyevm.execution import BlockExecution
+from kroma_engine_pyevm.failures import opcode_name
+from kroma_engine_pyevm.state import WorldState
+from kroma_engine_pyevm.state_tries import StoredAccount, ZkState
+
+from kroma_core.codec.deposits import DepositTransaction
+from kroma_core.codec.headers import Header
+from kroma_core.codec.keccak import EMPTY_HASH, keccak256
+from kroma_core.codec.rlp import encode
+from kroma_core.codec.rpc_blocks import header_from_json
+from kroma_core.codec.transactions import ACCESS_LIST, DEPOSIT, LEGACY
+from kroma_core.errors import CriticalError
+from kroma_core.forks import Fork, Rules
+from kroma_core.types import Address, Gas, Hash32, L2Number, Timestamp, Wei
+from kroma_core.zktrie.nodes import EMPTY_ROOT, decode_node
+from kroma_core.zktrie.trie import NodeCache
+from tests.vectors.unit_files import hex_bytes
+
+Json = dict[str, Any]
+_OPCODES = {opcode_name(opcode): opcode for opcode in range(256)}
+
+
+@attrs.frozen(kw_only=True)
+class TracedBlock:
+    """A block and what is known of the state before it."""
+
+    header: Header
+    hash: Hash32
+    transactions: tuple[bytes, ...]
+    execution: BlockExecution
+
+
+def traced_block(trace: Json, rules: Rules) -> TracedBlock:
+    header = header_from_json(trace["header"])
+    environment = BlockEnvironment(
+        chain_id=trace["chainID"],
+        number=L2Number(header.number),
+        timestamp=Timestamp(header.timestamp),
+        coinbase=header.coinbase,
+        gas_limit=Gas(header.gas_limit),
+        base_fee=Wei(header.base_fee or 0),
+        prev_randao=header.mix_hash,
+        rules=rules,
+        block_hash={header.number - 1: header.parent_hash}.__getitem__,
+    )
+    before = hex_bytes(trace["storageTrace"]["rootBefore"])
+    state = WorldState(_ToldState(trace), before, _codes(trace).__getitem__)
+    return TracedBlock(
+        header=header,
+        hash=hex_bytes(trace["header"]["hash"]),
+        transactions=tuple([_raw(transaction) for transaction in trace["transactions"]]),
+        execution=BlockExecution(state, environment),
+    )
+
+
+def newest_fork(trace: Json) -> Fork:
+    """The upgrade whose rules an engine executes the block by, as its header shows."""
+    if trace["header"].get("parentBeaconBlockRoot") is not None:
+        return Fork.ECOTONE
+    return Fork.CANYON if trace["header"].get("withdrawalsRoot") is not None else Fork.REGOLITH
+
+
+class _ToldState(ZkState):
+    """The trie that the proofs are of. Accounts that are read without proof are as the trace first saw them."""
+
+    def __init__(self, trace: Json) -> None:
+        storage = trace["storageTrace"]
+        nodes: dict[Hash32, bytes] = {}
+        lists = list(storage["proofs"].values())
+        lists += [proof for slots in storage.get("storageProofs", {}).values() for proof in slots.values()]
+        for proof in lists:
+            for text in proof[:-1]:
+                node = decode_node(hex_bytes(text))
+                if node is not None:
+                    nodes[node.hash] = node.encode()
+        super().__init__(NodeCache(nodes))
+        self._seen: dict[Address, Json] = {}
+        for account in _accounts(trace["executionResults"]):
+            self._seen.setdefault(hex_bytes(account["address"]), account)
+
+    def account(self, root: Hash32, address: Address) -> StoredAccount | None:
+        try:
+            return super().account(root, address)
+        except CriticalError:
+            seen = self._seen[address]
+        code_hash = hex_bytes(seen["codeHash"])
+        if not any(code_hash):
+            return None
+        return StoredAccount(seen["nonce"], int(seen["balance"], 16), EMPTY_ROOT, code_hash)
+
+    def word(self, storage_root: Hash32, slot: int) -> int:
+        """Slots of the L1 attributes that this era's fees do not use are read and not proven; balances would tell."""
+        try:
+            return super().word(storage_root, slot)
+        except CriticalError:
+            return 0
+
+
+def _accounts(value: Any) -> Iterator[Json]:
+    """Every account that is shown, in the order of the file."""
+    if isinstance(value, dict):
+        if "address" in value and "codeHash" in value:
+            yield value
+        for inner in value.values():
+            yield from _accounts(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _accounts(inner)
+
+
+def _codes(trace: Json) -> dict[Hash32, bytes]:
+    found = {EMPTY_HASH: b""}
+    for transaction, result in zip(trace["transactions"], trace["executionResults"], strict=True):
+        shown = [code for step in result["structLogs"] for code in step.get("extraData", {}).get("codeList", ())]
+        if not transaction["isCreate"]:
+            shown.append(result.get("byteCode", "0x"))
+        found |= {keccak256(hex_bytes(code)): hex_bytes(code) for code in shown}
+    ran: dict[Hash32, dict[int, int]] = {}
+    for result in trace["executionResults"]:
+        if "to" in result and hex_bytes(result["to"]["codeHash"]) not in found:
+            ran.setdefault(hex_bytes(result["to"]["codeHash"]), {}).update(_code_that_ran(result["structLogs"]))
+    for code_hash, code in ran.items():
+        found[code_hash] = bytes([code.get(position, 0) for position in range(max(code, default=-1) + 1)])
+    return found
+
+
+def _code_that_ran(steps: list[Json]) -> dict[int, int]:
+    """Bytes of the outermost frame's code by position, as far as it was executed; the rest passes for STOP."""
+    outer = [step for step in steps if step["depth"] == 1]
+    code: dict[int, int] = {}
+    for place, step in enumerate(outer):
+        opcode = _OPCODES[step["op"]]
+        code[step["pc"]] = opcode
+        if 0x60 <= opcode <= 0x7F and place + 1 < len(outer):
+            pushed = int(outer[place + 1]["stack"][-1], 16).to_bytes(opcode - 0x5F, "big")
+            code |= {step["pc"] + 1 + index: byte for index, byte in enumerate(pushed)}
+    return code
+
+
+def _raw(transaction: Json) -> bytes:
+    """A transaction's consensus encoding; its hash says whether it is the right one."""
+    kind = transaction["type"]
+    to = b"" if transaction["to"] is None else hex_bytes(transaction["to"])
+    data = hex_bytes(transaction["data"])
+    if kind == DEPOSIT:
+        raw = DepositTransaction(
+            source_hash=hex_bytes(transaction["sourceHash"]),
+            sender=hex_bytes(transaction["from"]),
+            to=to or None,
+            mint=_number(transaction, "mint"),
+            value=_number(transaction, "value"),
+            gas=Gas(transaction["gas"]),
+            data=data,
+        ).encode_legacy()
+    else:
+        if kind <= ACCESS_LIST:
+            fees = [_number(transaction, "gasPrice")]
+        else:
+            fees = [_number(transaction, "maxPriorityFeePerGas"), _number(transaction, "maxFeePerGas")]
+        items: list[Any] = [transaction["nonce"], *fees, transaction["gas"], to, _number(transaction, "value"), data]
+        if kind != LEGACY:
+            listed = [
+                [hex_bytes(entry["address"]), [hex_bytes(key) for key in entry["storageKeys"]]]
+                for entry in transaction["accessList"]
+            ]
+            items = [_number(transaction, "chainId"), *items, listed]
+        items += [_number(transaction, key) for key in "vrs"]
+        raw = (b"" if kind == LEGACY else bytes((kind,))) + encode(_bytes(items))
+    assert keccak256(raw) == hex_bytes(transaction["txHash"])
+    return raw
+
+
+def _number(transaction: Json, key: str) -> int:
+    return int(transaction[key] or "0x0", 16)
+
+
+def _bytes(item: Any) -> Any:
+    if isinstance(item, list):
+        return [_bytes(inner) for inner in item]
+    return item.to_bytes((item.bit_length() + 7) // 8, "big") if isinstance(item, int) else item
