@@ -344,6 +344,16 @@ class Diverged:
     verdict: str
 
 
+@attrs.frozen(kw_only=True)
+class Outvoted:
+    """Most parts give what the leading one gives: the divergence of this one is settled, and counts against it."""
+
+    leader: str
+    part: str
+    at: str
+    verdict: str
+
+
 Event: TypeAlias = (
     Verdict
     | InboxRead
@@ -370,4 +380,5 @@ Event: TypeAlias = (
     | FollowerBehind
     | FollowerAgreed
     | Diverged
+    | Outvoted
 )

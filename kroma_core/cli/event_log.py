@@ -23,6 +23,7 @@ from kroma_core.events import (
     L1HeadsChanged,
     L1Reorganised,
     Outcome,
+    Outvoted,
     PartDetached,
     PipelineReset,
     Retrying,
@@ -73,7 +74,7 @@ def level_of(event: Event) -> LogLevel:
             return LogLevel.ERROR
         case Retrying() | SourceDistrusted() | L1Reorganised() | StoreSetAside() | Warned():
             return LogLevel.WARNING
-        case FollowerDetached():
+        case FollowerDetached() | Outvoted():
             return LogLevel.WARNING
         case FollowerAttached() | FollowerBehind() | FollowerAgreed():
             return LogLevel.INFO

@@ -25,6 +25,7 @@ from kroma_core.events import (
     L1HeadsChanged,
     L1Reorganised,
     L1Traversed,
+    Outvoted,
     PartDetached,
     PipelineReset,
     RequestAnswered,
@@ -134,6 +135,8 @@ def sentence(event: Event) -> str:
                 f"divergence at {event.at}: {event.leader} and {event.part} differ in {fields}; {event.verdict}; "
                 f"kroma divergence show {event.bundle}"
             )
+        case Outvoted():
+            return f"{event.part} is outvoted at {event.at}: {event.verdict}"
 
 
 def explain(verdict: Verdict) -> str:

@@ -54,9 +54,10 @@ def judge(
 ) -> Health:
     """Judge a node; `confirmations` is how far below the L1 head it stays on purpose."""
     causes = (*_silences(signs, now, limits), *_troubles(signs, now, limits))
+    diverged = (Reason("diverged", text) for text in signs.diverged)
     behind = _behind(status, confirmations, limits)
     return Health(
-        not_ready=(*_positions(status, now, limits), *behind, *causes),
+        not_ready=(*_positions(status, now, limits), *behind, *causes, *diverged),
         not_alive=tuple(_stalled(status, signs, now, limits)) if not causes else (),
     )
 

@@ -27,7 +27,12 @@ from kroma_core.api import Clock
 from kroma_core.events import (
     BlockDerived,
     ChannelRead,
+    Diverged,
     Event,
+    FollowerAgreed,
+    FollowerAttached,
+    FollowerBehind,
+    FollowerDetached,
     HeadsMoved,
     L1HeadsChanged,
     L1Reorganised,
@@ -114,6 +119,11 @@ class NodeMetrics:
         self._migrating = self._own_gauge("state_migrating", "1 while the state is brought into another kind of trie")
         self._migrated = self._own_gauge("state_migrated_accounts", "Accounts of that state that are done")
         self._detached = self._own_counter("parts_detached", "Parts that failed and are no longer asked", ["part"])
+        self._agreed = self._own_counter("shadow_agreed", "Steps in which a follower gave the same", ["part"])
+        self._diverged = self._own_counter("shadow_diverged", "Steps in which a follower gave something else", ["part"])
+        self._passed = self._own_counter("shadow_passed_over", "Steps that a follower was not compared in", ["part"])
+        self._attached = self._own_gauge("shadow_attached", "1 while a follower is compared", ["part"])
+        self._waiting = self._own_gauge("shadow_waiting", "Steps that wait for a follower", ["part"])
 
     def attach(self, status: Callable[[], SyncStatus], *, l1_confirmations: int = 0) -> None:
         """The node has started: its heads are read from `status` from now on.
@@ -175,6 +185,16 @@ class NodeMetrics:
                 self._migrated.set(event.accounts)
             case PartDetached():
                 self._detached.labels(event.part).inc()
+            case FollowerAttached(part=part) | FollowerDetached(part=part):
+                self._attached.labels(part).set(isinstance(event, FollowerAttached))
+            case FollowerAgreed(part=part, waiting=waiting):
+                self._agreed.labels(part).inc()
+                self._waiting.labels(part).set(waiting)
+            case FollowerBehind(part=part, waiting=waiting, dropped=dropped):
+                self._passed.labels(part).inc(dropped)
+                self._waiting.labels(part).set(waiting)
+            case Diverged(part=part):
+                self._diverged.labels(part).inc()
             case _:
                 pass
 
@@ -210,8 +230,8 @@ class NodeMetrics:
     def _gauge(self, name: str, text: str, labels: Iterable[str] = ()) -> Gauge:
         return Gauge(f"{OP_NODE}_{name}", text, tuple(labels), registry=self.registry)
 
-    def _own_gauge(self, name: str, text: str) -> Gauge:
-        return Gauge(f"{OWN}_{name}", text, registry=self.registry)
+    def _own_gauge(self, name: str, text: str, labels: Iterable[str] = ()) -> Gauge:
+        return Gauge(f"{OWN}_{name}", text, tuple(labels), registry=self.registry)
 
     def _seconds(self, name: str, text: str, labels: Iterable[str]) -> Histogram:
         return Histogram(f"{OP_NODE}_{name}", text, tuple(labels), buckets=_REQUEST_SECONDS, registry=self.registry)

@@ -7,10 +7,12 @@ import attrs
 from kroma_core.api import Clock
 from kroma_core.events import (
     BlockDerived,
+    Diverged,
     Event,
     HeadsMoved,
     L1HeadsChanged,
     L1Traversed,
+    Outvoted,
     PartDetached,
     PipelineReset,
     RequestAnswered,
@@ -58,6 +60,8 @@ class Signs:
     silent: tuple[Silence, ...] = ()
     troubles: tuple[Trouble, ...] = ()
     detached: tuple[str, ...] = ()
+    diverged: tuple[str, ...] = ()
+    """For each part that has parted from the leading one, without having been outvoted: where it last did."""
 
 
 @attrs.define
@@ -72,6 +76,8 @@ class Watch:
     _troubles: dict[str, Trouble] = attrs.field(factory=dict, init=False)
     """The newest trouble of each part."""
     _detached: list[str] = attrs.field(factory=list, init=False)
+    _diverged: dict[str, Diverged] = attrs.field(factory=dict, init=False)
+    """The newest divergence of each part that follows another."""
 
     def __attrs_post_init__(self) -> None:
         self._started = self._progress = self.clock()
@@ -92,6 +98,11 @@ class Watch:
                 self._note(event)
             case PartDetached(part=part, error=error):
                 self._detached.append(f"{part}: {error}")
+            case Diverged(part=part):
+                self._diverged[part] = event
+            case Outvoted(part=part, at=at):
+                if part in self._diverged and self._diverged[part].at == at:
+                    del self._diverged[part]
             case _:
                 pass
 
@@ -104,6 +115,10 @@ class Watch:
             silent=tuple(self._silences()),
             troubles=tuple(trouble for trouble in self._troubles.values() if now <= trouble.until),
             detached=tuple(self._detached),
+            diverged=tuple(
+                f"{one.part} and {one.leader} differ at {one.at}: kroma divergence show {one.bundle}"
+                for one in self._diverged.values()
+            ),
         )
 
     def _note(self, event: Retrying) -> None:

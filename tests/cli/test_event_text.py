@@ -14,13 +14,19 @@ from kroma_core.cli.event_text import event_fields, event_name, logfmt, sentence
 from kroma_core.events import (
     BlockDerived,
     ChannelRead,
+    Diverged,
     Event,
+    FollowerAgreed,
+    FollowerAttached,
+    FollowerBehind,
+    FollowerDetached,
     FrameSeen,
     FramesRead,
     HeadsMoved,
     InboxRead,
     L1Traversed,
     Outcome,
+    Outvoted,
     PartDetached,
     PipelineReset,
     Retrying,
@@ -67,6 +73,12 @@ EVERY: list[Event] = [
     PartDetached(part="metrics", error="ValueError: x"),
     InboxRead(transaction=bytes(32), index=1, type=3, blobs=2, inputs=2, origin=ID),
     FramesRead(input="ab/0", size=30, frames=(FrameSeen(b"\x01" * 16, 0, 6, True),), origin=ID),
+    FollowerAttached(part="engine shadow 1"),
+    FollowerDetached(part="engine shadow 1", reason="no answer", delay=2.0),
+    FollowerBehind(part="engine shadow 1", at="L2 block 1", waiting=2, dropped=256, reason="slow"),
+    FollowerAgreed(part="engine shadow 1", at="L2 block 1", compared=1, waiting=0),
+    Diverged(leader="engine", part="shadow", at="L2 block 2", fields=("gas: 1, 2",), bundle="f", verdict="goes on"),
+    Outvoted(leader="engine", part="shadow", at="L2 block 2", verdict="2 of 3 parts"),
 ]
 
 
@@ -110,7 +122,8 @@ def test_a_verdict_as_json_has_flat_values() -> None:
 def test_names_are_snake_case() -> None:
     assert [event_name(event) for event in EVERY] == [
         "verdict", "channel_read", "l1_traversed", "block_derived", "heads_moved", "pipeline_reset", "retrying",
-        "part_detached", "inbox_read", "frames_read",
+        "part_detached", "inbox_read", "frames_read", "follower_attached", "follower_detached", "follower_behind",
+        "follower_agreed", "diverged", "outvoted",
     ]  # fmt: skip
 
 
@@ -154,3 +167,11 @@ def test_the_migration_of_a_state_tells_how_far_it_is() -> None:
     assert sentence(attrs.evolve(going_on, complete=True)).endswith("128 accounts, all of them")
     assert sentence(attrs.evolve(going_on, slots=5)).endswith("128 accounts and 5 slots of the next one, going on")
     assert len(lines(going_on, LogLevel.INFO)) == 1
+
+
+def test_a_divergence_tells_what_differs_what_follows_and_how_to_see_more() -> None:
+    diverged = Diverged(leader="A", part="B", at="L2 block 2", fields=("gas: 1, 2",), bundle="f", verdict="goes on")
+    assert sentence(diverged) == (
+        "divergence at L2 block 2: A and B differ in gas: 1, 2; goes on; kroma divergence show f"
+    )
+    assert len(lines(diverged, LogLevel.ERROR)) == 1

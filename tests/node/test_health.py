@@ -7,7 +7,7 @@ from typing import Any
 import attrs
 import pytest
 
-from kroma_core.events import L1Traversed, PartDetached, RequestAnswered, Retrying
+from kroma_core.events import Diverged, L1Traversed, Outvoted, PartDetached, RequestAnswered, Retrying
 from kroma_core.l2 import Heads
 from kroma_core.node.health import HealthLimits, judge
 from kroma_core.node.watch import Signs, Silence, Trouble, Watch
@@ -185,3 +185,16 @@ def test_progress_and_detached_parts_are_noted() -> None:
     watch.on_event(PartDetached(part="metrics", error="broke"))
     signs = watch.signs()
     assert (signs.started, signs.progress, signs.detached) == (NOW, NOW + 50, ("metrics: broke",))
+
+
+def test_a_node_whose_shadow_differs_is_not_ready_until_the_other_one_is_outvoted() -> None:
+    watch = Watch(clock=Hands())
+    where = "L2 block 7"
+    watch.on_event(Diverged(leader="A", part="B", at=where, fields=("hash: 1, 2",), bundle="f.gz", verdict="goes on"))
+    signs = watch.signs()
+    assert signs.diverged == ("B and A differ at L2 block 7: kroma divergence show f.gz",)
+    assert not_ready(signs=attrs.evolve(QUIET, diverged=signs.diverged)) == ["diverged"]
+    watch.on_event(Outvoted(leader="A", part="B", at="L2 block 6", verdict="2 of 3"))
+    assert len(watch.signs().diverged) == 1
+    watch.on_event(Outvoted(leader="A", part="B", at=where, verdict="2 of 3"))
+    assert watch.signs().diverged == ()

@@ -10,7 +10,7 @@ import attrs
 import trio
 
 from kroma_core.errors import CriticalError, KromaError
-from kroma_core.events import Diverged, Event
+from kroma_core.events import Diverged, Event, Outvoted
 from kroma_core.node.shadow.bundle import BundleWriter
 from kroma_core.node.shadow.divergence import Cursor, Divergence, PartVersion, fingerprint
 from kroma_core.node.shadow.table import ShadowPolicy
@@ -52,8 +52,8 @@ class Panel:
     bundles: BundleWriter
     emit: Callable[[Event], None]
     _seats: dict[str, _Seat] = attrs.field(factory=dict, init=False)
-    _open: dict[Cursor, str] = attrs.field(factory=dict, init=False)
-    """Divergences that a majority has not decided yet, with what is to be said where the leading part loses."""
+    _open: dict[Cursor, dict[str, str]] = attrs.field(factory=dict, init=False)
+    """Divergences that a majority has not decided yet: by follower, what is to be said where the leading part loses."""
 
     def join(self, follower: str) -> None:
         """A follower that will be asked from now on (again)."""
@@ -92,7 +92,7 @@ class Panel:
         if self.policy is ShadowPolicy.REPORT:
             verdict = "the node goes on with the leading part (policy report)"
         elif self.policy is ShadowPolicy.MAJORITY:
-            self._open[cursor] = text
+            self._open.setdefault(cursor, {})[follower] = text
             verdict = self._standing(cursor)
         self.emit(
             Diverged(
@@ -109,13 +109,16 @@ class Panel:
         self._decide_all()
 
     def _decide_all(self) -> None:
-        for cursor, text in tuple(self._open.items()):
+        for cursor, texts in tuple(self._open.items()):
             with_leader, against, silent = self._votes(cursor)
             if with_leader > against + silent:
                 del self._open[cursor]
+                for follower in texts:
+                    standing = self._standing(cursor)
+                    self.emit(Outvoted(leader=self.leader_name, part=follower, at=str(cursor), verdict=standing))
             elif not silent or with_leader + silent <= against:
                 del self._open[cursor]
-                raise DivergenceHalt(f"{text}; {self._standing(cursor)}")
+                raise DivergenceHalt(f"{'; '.join(texts.values())}; {self._standing(cursor)}")
 
     def _votes(self, cursor: Cursor) -> tuple[int, int, int]:
         """How many parts say what the leading one says (itself included), how many do not, and who is still to say."""

@@ -47,7 +47,7 @@ class Replayed:
 
 @attrs.frozen(kw_only=True)
 class ReplayTask:
-    """What a role's replay is given. `folder` is empty and its alone; `plan` is that of `--profile`, if there is one."""
+    """What a role's replay is given. `folder` is empty and its alone; `plan` is that of `--profile`, if given."""
 
     bundle: Bundle
     chain: ChainConfig
