@@ -74,7 +74,9 @@ class SettingsReader:
             converter.register_structure_hook(wanted, hook)
         converter.register_structure_hook_func(lambda wanted: wanted in (InputFile, RecordingFile), self._input_file)
         converter.register_structure_hook_func(lambda wanted: wanted is Port, _port)
-        converter.register_structure_hook_func(lambda wanted: wanted == str | Secret, self._text_or_secret)
+        converter.register_structure_hook_func(
+            lambda wanted: wanted in (str | Secret, str | Secret | None), self._text_or_secret
+        )
         converter.register_structure_hook_func(is_enumeration, _member)
         converter.register_structure_hook_factory(_is_table, lambda wanted: _from_table(wanted, converter))
         converter.register_structure_hook_factory(is_list, lambda wanted: _from_list(wanted, converter))

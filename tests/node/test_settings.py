@@ -128,7 +128,8 @@ def test_settings_document_themselves() -> None:
 
 @attrs.frozen(kw_only=True)
 class Servers:
-    urls: tuple[str | Secret, ...]
+    urls: tuple[str | Secret, ...] = ()
+    spare: str | Secret | None = None
 
 
 def test_text_that_may_be_a_secret_is_read_either_way() -> None:
@@ -137,5 +138,7 @@ def test_text_that_may_be_a_secret_is_read_either_way() -> None:
     settings = reader.read({"urls": ["http://h", {"env": "KEY"}]}, Servers, PLACE, problems)
     assert problems == []
     assert settings == Servers(urls=("http://h", Secret("http://h/swordfish")))
+    for given, spare in (("http://s", "http://s"), ({"env": "KEY"}, Secret("http://h/swordfish"))):
+        assert reader.read({"spare": given}, Servers, PLACE, problems) == Servers(spare=spare)
     assert reader.read({"urls": [{"env": "UNSET"}]}, Servers, PLACE, problems) is None
     assert problems == [f"{PLACE} urls: item 1: the environment variable UNSET is not set"]
