@@ -257,11 +257,12 @@ def _resolved(
     found: list[tuple[PartTable, InstalledOffer]] = []
     for table in tables:
         named = _named(table, registry, problems)
-        if named is None:
-            continue
-        incompatible = incompatibility(named)
+        incompatible = incompatibility(named) if named is not None else None
         if incompatible is not None:
             problems.append(f"{table.place}: {incompatible}")
+        if named is None or incompatible is not None:
+            inner = (table.wraps,) if table.wraps is not None else ()
+            _resolved((*inner, *table.shadows), registry, problems)  # what is wrong there is told as well
             continue
         table, offer = _with_wrapped(table, named, registry, problems)
         missing = table.needs - offer.capabilities
