@@ -221,6 +221,30 @@ def test_a_follower_that_hangs_is_detached_and_the_leader_has_not_waited(tmp_pat
     assert set(shadow.detached) == {"no answer within 60 s"}
 
 
+def test_a_block_at_which_a_follower_always_fails_does_not_keep_it_from_the_others(tmp_path: Path) -> None:
+    l1, other = scripted(), scripted()
+    bad = l1.canonical_hash(1)
+
+    class Failing(Altered):
+        async def block(self, block_hash: bytes) -> L1Block:
+            if block_hash == bad:
+                raise TemporaryError("receipts have another root")
+            return await other.block(block_hash)
+
+    shadow = shadow_of(Failing(other), compares_l1, tmp_path)
+
+    async def body() -> None:
+        leader = ShadowedL1(l1, shadow.follower.offer)
+        await leader.block(bad)
+        await leader.block(l1.tip.hash)
+        await trio.sleep(120)
+
+    followed(shadow, body)
+    assert shadow.detached == ["TemporaryError: receipts have another root"] * 3
+    assert shadow.behind == [("it failed 3 times at one step", 1)]
+    assert shadow.agreed == [f"L1 block 3 (0x{l1.tip.hash.hex()})"]
+
+
 def test_a_follower_that_breaks_is_detached_with_its_error(tmp_path: Path) -> None:
     shadow = shadow_of(Altered(scripted(), block=lambda found: found.nonsense), compares_l1, tmp_path)
 

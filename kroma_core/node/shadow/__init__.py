@@ -13,8 +13,8 @@ How the pieces fit, for whoever adds a role:
 - a module a role (`engine`, ...) has two things. A stand-in with the role's protocol, which takes the leading part's
   place and hands each step to `Follower.offer` (never waits, never raises); and a `Comparison`, which asks the
   follower's part the same and returns `Agreed`, `Behind`, `Unanswered` or `Differs` for each step (see `divergence`).
-- `leading`: what a role is given to make these. `roles.SHADOWED` has the roles that can be shadowed, `planning.FOLLOWED`
-  the same for a plan; `node.assemble` uses them.
+- `leading`: what a role is given to make these. `roles.SHADOWED` has the roles that can be shadowed, and
+  `planning.FOLLOWED` the same for a plan; `node.assemble` uses them.
 
 A role's module writes `def shadow_<role>(leading: Leading) -> Any`, the stand-in, and puts it into `roles.SHADOWED`:
 

@@ -19,6 +19,9 @@ from kroma_core.node.shadow.panel import DivergenceHalt, Panel
 GATHERED: Final = 64
 """Steps in a row without an answer that are told as one."""
 
+FAILURES: Final = 3
+"""How often a part may fail at one step before that is left out."""
+
 S = TypeVar("S")
 S_contra = TypeVar("S_contra", contravariant=True)
 
@@ -63,6 +66,9 @@ class Follower(Generic[S]):
     _behind: bool = attrs.field(default=False, init=False)
     _trials: int = attrs.field(default=0, init=False)
     """How often it was opened without a comparison in between."""
+    _failed_at: S | None = attrs.field(default=None, init=False)
+    """The step at which it failed last, and how often by now."""
+    _failures: int = attrs.field(default=0, init=False)
     _unanswered: int = attrs.field(default=0, init=False)
     """Steps that it had no answer to, as far as they have not been told."""
     _lacking: bool = attrs.field(default=False, init=False)
@@ -109,6 +115,7 @@ class Follower(Generic[S]):
             if halt is not None:
                 raise halt
             if not self._given_up:
+                self._note_failure()
                 await self._pause(reason)
 
     async def _follow(self, comparison: Comparison[S], watched: trio.CancelScope) -> DivergenceHalt | None:
@@ -168,6 +175,18 @@ class Follower(Generic[S]):
             self.emit(FollowerDetached(part=self.name, reason=reason, delay=None))
             self.panel.leave(self.name)
         return outcome.parted
+
+    def _note_failure(self) -> None:
+        """A step at which an open part fails again and again is left out: others may go well."""
+        if not self._attached or not self._queue:
+            return
+        step = self._queue[0]
+        self._failures = self._failures + 1 if step is self._failed_at else 1
+        self._failed_at = step
+        if self._failures >= FAILURES:
+            self._queue.popleft()
+            self._failed_at = None
+            self._tell_behind(f"it failed {FAILURES} times at one step", 1)
 
     async def _pause(self, reason: str) -> None:
         """Detach, and wait longer from time to time."""

@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterator
 from typing import Any, Final, Protocol, TypeAlias
 
 import attrs
+import trio
 
 from kroma_core.api.roles import Role
-from kroma_core.errors import KromaError, NotFound, ResetError, TemporaryError
+from kroma_core.errors import NotFound, ResetError, TemporaryError
 from kroma_core.node.shadow.divergence import (
     Agreed,
     Behind,
@@ -69,26 +70,23 @@ class SourceComparison:
     role: Role
     part: Any
     following: SourceFollowing
-    _trials: int = attrs.field(default=0, init=False)
-    """How often the present step has been tried in vain."""
 
     async def compare(self, step: Exchange) -> Outcome:
-        """Ask the same. What is lacking is asked for again, as is what gets no answer; the latter is raised at last."""
-        try:
-            answer = await step.asked_of(self.part)
-        except TemporaryError as error:
-            if self._trials + 1 >= TRIALS:
-                self._trials = 0
-                raise
-            return self._again(step, error)
-        except (NotFound, ResetError) as error:
-            if await self.is_behind(step):
-                return Behind(cursor=step.cursor, reason=str(error))
-            if self._trials + 1 < TRIALS and self.may_come(step):
-                return self._again(step, error)
-            self._trials = 0
-            return Unanswered(cursor=step.cursor, reason=str(error))
-        self._trials = 0
+        """Ask the same. What is lacking is asked for again, and so is what gets no answer; that is raised at last."""
+        for trial in range(1, TRIALS + 1):
+            try:
+                answer = await step.asked_of(self.part)
+            except TemporaryError:
+                if trial == TRIALS:
+                    raise
+            except (NotFound, ResetError) as error:
+                if await self.is_behind(step):
+                    return Behind(cursor=step.cursor, reason=str(error))
+                if trial == TRIALS or not self.may_come(step):
+                    return Unanswered(cursor=step.cursor, reason=str(error))
+            else:
+                break
+            await trio.sleep(1 << (trial - 1))
         found = tuple(step.differences(answer))
         if not found:
             return Agreed(cursor=step.cursor)
@@ -112,10 +110,6 @@ class SourceComparison:
     def may_come(self, step: Exchange) -> bool:
         """Whether it is worth asking again for what is lacking."""
         return True
-
-    def _again(self, step: Exchange, error: KromaError) -> Behind:
-        self._trials += 1
-        return Behind(cursor=step.cursor, reason=str(error), delay=float(1 << (self._trials - 1)))
 
 
 Compares: TypeAlias = Callable[[SourceFollowing, Any, Tell], SourceComparison]
