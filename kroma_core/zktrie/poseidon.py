@@ -20,6 +20,8 @@ except ImportError:
     _fastest = int
 
 _HALF = FULL_ROUNDS // 2
+_REMEMBERED = 16_384
+"""Hashes (5 MB). The genesis of a Kroma chain has some 5 000."""
 
 
 def poseidon(inputs: Sequence[int]) -> int:
@@ -39,8 +41,13 @@ def expect_element(element: int, what: str) -> None:
         raise DecodeError(f"{what}: expected a field element below {MODULUS}, got {element}")
 
 
+@functools.lru_cache(maxsize=_REMEMBERED)
 def hash_pair(left: int, right: int) -> int:
-    """The hash of two field elements; that they are below the modulus is up to the caller."""
+    """The hash of two field elements; that they are below the modulus is up to the caller.
+
+    The last ones are remembered: a chain's genesis is hashed when its files are read, and by each part that needs its
+    state.
+    """
     return fastest_pair_hash()(left, right)
 
 
