@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import trio
 
-from kroma_core.api import ExecutionEngine, Role, StateQueries, TxPool, Valid
+from kroma_core.api import BlockTraces, ExecutionEngine, Role, StateQueries, TxPool, Valid
 from kroma_core.chain.config import ChainConfig
 from kroma_core.errors import NotFound, TemporaryError
 from kroma_core.node.isolation.engine import RemoteEngine, isolated_engine
@@ -21,6 +21,7 @@ from kroma_core.node.isolation.hosts import EngineHost
 from kroma_core.node.registry import discover
 from kroma_core.node.retry import RetryPolicy
 from kroma_core.node.settings import SettingsReader
+from kroma_core.testing.block_traces import BlockTracesSuite
 from kroma_core.testing.engine import EngineSuite
 from kroma_core.types import L2Number
 from tests.engine_api.worlds import recorded
@@ -41,6 +42,12 @@ async def opened(chain: ChainConfig, folder: Path, **table: Any) -> AsyncIterato
 
 
 @pytest.mark.slow
+class TestBlockTracesFromItsOwnProcess(BlockTracesSuite):
+    def open_engine(self, chain: ChainConfig, folder: Path) -> AbstractAsyncContextManager[ExecutionEngine]:
+        return opened(chain, folder)
+
+
+@pytest.mark.slow
 class TestEmbeddedEngineInItsOwnProcess(EngineSuite):
     recording_path = OWN_VECTORS / "op-chains" / "plain-jovian.json.xz"
 
@@ -49,7 +56,7 @@ class TestEmbeddedEngineInItsOwnProcess(EngineSuite):
 
 
 def test_the_stand_in_has_every_method_of_the_protocols_as_they_are() -> None:
-    for protocol in (ExecutionEngine, StateQueries, TxPool):
+    for protocol in (ExecutionEngine, StateQueries, TxPool, BlockTraces):
         for name, method in vars(protocol).items():
             if inspect.iscoroutinefunction(method):
                 assert inspect.signature(getattr(RemoteEngine, name)) == inspect.signature(method), name

@@ -11,10 +11,13 @@ import attrs
 from kroma_core.api import (
     AccountProof,
     Applied,
+    BlockTrace,
+    BlockTraceRequest,
     Building,
     Gone,
     Inconsistent,
     Invalid,
+    NoTrace,
     Sealed,
     Syncing,
     Valid,
@@ -140,6 +143,12 @@ class RemoteEngine:
         self, block_hash: Hash32, first: int, count: int, wanted: TraceRequest
     ) -> tuple[Trace, ...]:
         found: tuple[Trace, ...] = await self._ask("trace_transactions", block_hash, first, count, wanted)
+        return found
+
+    # --- BlockTraces
+
+    async def trace_block(self, block_hash: Hash32, wanted: BlockTraceRequest) -> BlockTrace | NoTrace:
+        found: BlockTrace | NoTrace = await self._ask("trace_block", block_hash, wanted)
         return found
 
     # --- TxPool

@@ -11,7 +11,7 @@ from typing import Any, Final, Protocol
 
 import attrs
 
-from kroma_core.api import ExecutionEngine, PluginContext, Role, StateQueries, TxPool
+from kroma_core.api import BlockTraces, ExecutionEngine, PluginContext, Role, StateQueries, TxPool
 from kroma_core.chain.config import ChainConfig
 from kroma_core.errors import ConfigError
 from kroma_core.events import Event
@@ -45,8 +45,8 @@ def methods_of(*protocols: type) -> frozenset[str]:
 
 
 ENGINE_METHODS: Final = methods_of(ExecutionEngine)
-QUERY_METHODS: Final = methods_of(StateQueries, TxPool)
-LENGTHY_METHODS: Final = frozenset({"trace_call", "trace_transactions", "headers", "pool_content"})
+QUERY_METHODS: Final = methods_of(StateQueries, TxPool, BlockTraces)
+LENGTHY_METHODS: Final = frozenset({"trace_call", "trace_transactions", "trace_block", "headers", "pool_content"})
 
 
 @attrs.frozen(kw_only=True)
