@@ -12,12 +12,20 @@ from typing import Any
 
 import attrs
 
+from kroma_core.api import Role
 from kroma_core.cli.stopping import run_until_signal
 from kroma_core.node.plan import plan_profile
 from kroma_core.node.registry import discover
 from kroma_core.node.shadow.bundle import Bundle, read_bundle
 from kroma_core.node.shadow.replaying import Replayed, chain_of, replay
 from kroma_core.recording.compare import Difference
+
+_PARTS = {
+    Role.ENGINE: "engines",
+    Role.L1: "L1 sources",
+    Role.BLOBS: "blob sources",
+    Role.DATA: "data sources",
+}
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -77,7 +85,7 @@ def _header(bundle: Bundle) -> list[str]:
     found = bundle.divergence
     rollup = chain_of(bundle).rollup
     return [
-        f"{bundle.path}: two parts for {found.role} differ at {found.cursor}",
+        f"{bundle.path}: two {_PARTS.get(found.role, found.role)} differ at {found.cursor}",
         f"  found    {bundle.found} by {bundle.made_by}",
         f"  chain    {rollup.name or 'unnamed'} (id {rollup.l2_chain_id}, family {rollup.family})",
         f"  leader   {found.leader}",

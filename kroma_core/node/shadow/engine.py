@@ -222,6 +222,11 @@ class RemoteFollower:
         found: Followed = await self.child.call("follow", question, expected)
         return found
 
+    async def ask(self, question: Question) -> EngineAnswer | None:
+        """What the engine gives, without a comparison; None where it lacks the parent."""
+        found: EngineAnswer | None = await self.child.call("ask", question)
+        return found
+
 
 @attrs.define(kw_only=True)
 class EngineComparison:

@@ -11,11 +11,12 @@ from kroma_core.codec.hexadecimal import data_list, fixed
 from kroma_core.codec.payloads import envelope_from_json
 from kroma_core.errors import DecodeError, KromaError
 from kroma_core.node.data_directory import claimed
+from kroma_core.node.isolation.process import started
 from kroma_core.node.plan import PlannedPart
-from kroma_core.node.shadow.engine import layers_of, question_of
+from kroma_core.node.shadow.engine import RemoteFollower, layers_of, question_of
 from kroma_core.node.shadow.engine_answer import EngineAnswer, Expectation, Made, Refused, answer_differences
 from kroma_core.node.shadow.engine_bundle import EngineInputs, read_engine_inputs
-from kroma_core.node.shadow.engine_follower import EngineFollower, Lacks, Layer, Other, opened_layers
+from kroma_core.node.shadow.engine_follower import EngineFollowerHost, Lacks, Layer, Other
 from kroma_core.node.shadow.leading import version_of
 from kroma_core.node.shadow.replaying import NOT_INSTALLED, Asked, Replayed, ReplayTask, Side
 from kroma_core.types import Hash32
@@ -74,13 +75,14 @@ async def _answer(task: ReplayTask, side: Side, inputs: EngineInputs) -> EngineA
             settings, kind = part.offer.config(), part.offer.kind
             layers = (Layer(kind=kind, settings=settings, data_dir=task.folder / side / kind),)
         try:
-            async with opened_layers(layers, task.chain, lambda event: None) as engine:
-                return await _asked(EngineFollower(engine, task.chain), inputs, task)
+            host = EngineFollowerHost(layers=layers, chain=task.chain)  # a process each: neither can mislead the other
+            async with started(host, f"the {side}", lambda event: None) as child:
+                return await _asked(RemoteFollower(child), inputs, task)
         except KromaError as error:
             return _Unasked(str(error))
 
 
-async def _asked(follower: EngineFollower, inputs: EngineInputs, task: ReplayTask) -> EngineAnswer | _Unasked:
+async def _asked(follower: RemoteFollower, inputs: EngineInputs, task: ReplayTask) -> EngineAnswer | _Unasked:
     if inputs.base is not None and not await follower.has(inputs.base):
         return _Unasked(_without_state(inputs.base))
     for payload in inputs.before:

@@ -15,6 +15,7 @@ from kroma_core.node.shadow.bundle import BundleWriter
 from kroma_core.node.shadow.divergence import Cursor, Divergence, PartVersion, fingerprint
 from kroma_core.node.shadow.table import ShadowPolicy
 
+_SHORT: Final = 24
 REMEMBERED: Final = 1024
 """Places of each follower that are kept for a vote: one that is further ahead than this has no voice."""
 
@@ -140,6 +141,7 @@ class Panel:
 
 
 def _short(divergence: Divergence) -> Iterator[str]:
-    """The differences, as many as a line can hold."""
-    for one in divergence.differences[:8]:
-        yield f"{one.field}: {one.expected}, {one.got}"
+    """The differences, as many as a line can hold: values only where they are short."""
+    for one in divergence.differences[:12]:
+        values = f": {one.expected}, {one.got}" if max(len(one.expected), len(one.got)) <= _SHORT else ""
+        yield f"{one.field}{values}"
