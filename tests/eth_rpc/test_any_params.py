@@ -47,7 +47,13 @@ class Gibberish:
 def every_method(world: World) -> list[str]:
     methods = Methods()
     view = EthView(
-        engine=world.engine, queries=world.engine, pool=world.engine, chain=world.chain, emit=lambda _: None, miner=True
+        engine=world.engine,
+        queries=world.engine,
+        pool=world.engine,
+        traces=world.engine,
+        chain=world.chain,
+        emit=lambda _: None,
+        miner=True,
     )
     EthMethods(view).add_to(methods)
     return sorted(methods.names())

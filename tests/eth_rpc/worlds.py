@@ -93,7 +93,9 @@ async def world_on(name: str, count: int, **settings: Any) -> AsyncIterator[Worl
             assert await engine.execute(block.payload) == Valid()
         if blocks:
             assert await engine.set_heads(heads_of(blocks)) == Applied()
-        view = EthView(engine=engine, queries=engine, pool=engine, chain=chain, emit=events.append, miner=True)
+        view = EthView(
+            engine=engine, queries=engine, pool=engine, traces=engine, chain=chain, emit=events.append, miner=True
+        )
         http, sockets = await nursery.start(_serve, view)
         url, socket_url = f"http://{http[0]}:{http[1]}", f"ws://{sockets[0]}:{sockets[1]}"
         async with open_client(url, part="test") as client:
