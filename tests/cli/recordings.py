@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import functools
+import io
 import json
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from kroma_core.cli import main
 from tests.vectors.unit_files import OWN_VECTORS, load
 
 CHAINS = OWN_VECTORS / "op-chains"
@@ -25,6 +29,17 @@ Change = Callable[[Any], None]
 @functools.lru_cache(maxsize=4)
 def _content(path: Path) -> Any:
     return load(path)
+
+
+def kroma(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    """A command in this process, where nothing has to be imported again: its exit code, and what it wrote."""
+    words = [str(one) for one in arguments]
+    with contextlib.redirect_stdout(io.StringIO()) as out, contextlib.redirect_stderr(io.StringIO()) as err:
+        try:
+            code = main(words)
+        except SystemExit as refused:  # of the command line
+            code = int(refused.code or 0)
+    return subprocess.CompletedProcess(words, code, out.getvalue(), err.getvalue())
 
 
 def altered(folder: Path, source: Path, change: Change) -> Path:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import re
-import resource
 import signal
 import subprocess
 import sys
@@ -16,7 +14,7 @@ from typing import Any
 import pytest
 
 from kroma_core.cli import main
-from tests.cli.recordings import BEDROCK, BLOBS, REORG, SHORT, Change, altered, flipped
+from tests.cli.recordings import BEDROCK, BLOBS, REORG, SHORT, Change, altered, flipped, kroma
 
 KROMA = Path(sys.executable).with_name("kroma")
 
@@ -189,22 +187,6 @@ def _profile(folder: Path, recording: Path) -> Path:
     return path
 
 
-def test_a_full_disk_is_told_and_the_data_directory_opens_again(tmp_path: Path) -> None:
-    profile = _profile(tmp_path, REORG)
-
-    def no_space() -> None:
-        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, resource.RLIM_INFINITY))
-
-    full = subprocess.run([KROMA, "run", profile], capture_output=True, text=True, preexec_fn=no_space, timeout=120)
-    assert full.returncode == 1
-    assert "Traceback" not in full.stderr
-    assert os.strerror(errno.EFBIG).lower() in full.stderr.lower(), full.stderr[-600:]
-    again = subprocess.run([KROMA, "run", profile], capture_output=True, text=True, timeout=120)
-    assert again.returncode == 0, again.stderr[-600:]
-    assert again.stdout.startswith("safe 208 ")
-
-
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_a_node_that_is_stopped_goes_on_where_it_was(tmp_path: Path, number: signal.Signals) -> None:
     profile = _profile(tmp_path, REORG)
@@ -219,7 +201,7 @@ def test_a_node_that_is_stopped_goes_on_where_it_was(tmp_path: Path, number: sig
         assert node.returncode == 130
         assert rest.splitlines()[-1] == "kroma: interrupted"
         assert "Traceback" not in rest
-    again = subprocess.run([KROMA, "run", profile], capture_output=True, text=True, timeout=120)
+    again = kroma("run", profile)
     assert again.returncode == 0, again.stderr[-600:]
     assert again.stdout.startswith("safe 208 ")
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.recordings import BEDROCK, REORG, SHORT
+from tests.cli.recordings import BEDROCK, REORG, SHORT, kroma
 
 KROMA = Path(sys.executable).with_name("kroma")
 
@@ -28,13 +28,12 @@ def profile(folder: Path, recording: Path = SHORT, *, follow: bool = False, leve
     return path
 
 
-def run(*arguments: str | Path, file_size: int | None = None) -> subprocess.CompletedProcess[str]:
-    """A command as an operator runs it; with `file_size`, no file may become longer, as on a full disk."""
+def run_on_a_full_disk(file_size: int, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    """A command as an operator runs it, where no file may become longer than `file_size`."""
 
     def limit() -> None:
-        if file_size is not None:
-            signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-            resource.setrlimit(resource.RLIMIT_FSIZE, (file_size, file_size))
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (file_size, file_size))
 
     return subprocess.run(
         [KROMA, *arguments], capture_output=True, text=True, preexec_fn=limit, timeout=300, check=False
@@ -42,7 +41,7 @@ def run(*arguments: str | Path, file_size: int | None = None) -> subprocess.Comp
 
 
 def head_of(recording: Path) -> str:
-    done = run("replay", "--json", recording)
+    done = kroma("replay", "--json", recording)
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)["head"]
     return f"safe {found['number']} ({found['hash']}), "
@@ -67,13 +66,13 @@ def test_a_full_disk_is_told_with_file_and_block_and_the_same_command_goes_on(
     tmp_path: Path, file_size: int, told: str
 ) -> None:
     node = profile(tmp_path)
-    full = run("run", node, file_size=file_size)
+    full = run_on_a_full_disk(file_size, "run", node)
     assert full.returncode == 1
     line = last_line(full)
     assert line.startswith(told.format(data=tmp_path / "data"))
     assert str(tmp_path / "data") in line
     assert line.endswith("File too large")
-    again = run("run", node)
+    again = kroma("run", node)
     assert again.returncode == 0, again.stderr
     assert again.stdout.startswith(head_of(SHORT))
 
@@ -89,19 +88,19 @@ def test_a_node_killed_again_and_again_arrives_where_an_undisturbed_one_does(tmp
             process.send_signal(number)
             process.stderr.read()
         assert process.returncode == (-number if number == signal.SIGKILL else 130)
-    last = run("run", node)
+    last = kroma("run", node)
     assert last.returncode == 0, last.stderr[-600:]
     assert last.stdout.startswith(head_of(REORG))
 
 
 def test_a_data_directory_of_another_chain_is_refused_by_name(tmp_path: Path) -> None:
-    assert run("run", profile(tmp_path)).returncode == 0
-    other = run("run", profile(tmp_path, BEDROCK))
+    assert kroma("run", profile(tmp_path)).returncode == 0
+    other = kroma("run", profile(tmp_path, BEDROCK))
     assert other.returncode == 1
     line = last_line(other)
     assert line.startswith(f"kroma: data directory {tmp_path / 'data'}: it belongs to chain ")
     assert ", this profile is for " in line
-    assert run("run", profile(tmp_path)).returncode == 0
+    assert kroma("run", profile(tmp_path)).returncode == 0
 
 
 def test_a_second_node_on_the_same_data_directory_is_refused(tmp_path: Path) -> None:
@@ -111,7 +110,7 @@ def test_a_second_node_on_the_same_data_directory_is_refused(tmp_path: Path) -> 
         for line in first.stderr:
             if "L2 block " in line:
                 break
-        second = run("run", node)
+        second = kroma("run", node)
         assert second.returncode == 1
         assert last_line(second) == f"kroma: data directory {tmp_path / 'data'}: another node is using it"
         first.send_signal(signal.SIGTERM)
@@ -125,7 +124,7 @@ def test_a_damaged_identity_of_a_data_directory_is_told(tmp_path: Path) -> None:
     identity = tmp_path / "data" / "kroma.json"
     for content in (b"", b"{", b"[]", b"\xff" * 400, b'{"schema": 1}', b'{"schema": null, "chain": 1}'):
         identity.write_bytes(content)
-        done = run("run", node)
+        done = kroma("run", node)
         assert done.returncode == 1
         assert last_line(done).startswith(f"kroma: data directory {tmp_path / 'data'}: kroma.json is damaged: ")
         assert len(last_line(done)) < 300
@@ -134,7 +133,7 @@ def test_a_damaged_identity_of_a_data_directory_is_told(tmp_path: Path) -> None:
 def test_a_data_directory_that_is_a_file_is_told(tmp_path: Path) -> None:
     node = profile(tmp_path)
     (tmp_path / "data").write_text("")
-    done = run("run", node)
+    done = kroma("run", node)
     assert done.returncode == 1
     assert last_line(done) == f"kroma: data directory {tmp_path / 'data'}: expected a folder, got a file"
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from kroma_core.recording import open_recording
-from tests.cli.recordings import BLOBS, REORG, SHORT
+from tests.cli.recordings import BLOBS, REORG, SHORT, kroma
 from tests.vectors.unit_files import load
 
 KROMA = Path(sys.executable).with_name("kroma")
@@ -38,11 +38,10 @@ def profile(folder: Path, recording: Path = SHORT, *, l1: str = "", blobs: str =
     return path
 
 
-def run(*arguments: str | Path, file_size: int | None = None) -> subprocess.CompletedProcess[str]:
+def run_on_a_full_disk(file_size: int, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
     def limit() -> None:
-        if file_size is not None:
-            signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-            resource.setrlimit(resource.RLIMIT_FSIZE, (file_size, file_size))
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (file_size, file_size))
 
     return subprocess.run(
         [KROMA, *arguments], capture_output=True, text=True, preexec_fn=limit, timeout=300, check=False
@@ -51,7 +50,7 @@ def run(*arguments: str | Path, file_size: int | None = None) -> subprocess.Comp
 
 def replay(path: Path) -> tuple[bool, int, str]:
     """Whether a recording replays as it says itself, to which number, and to which hash."""
-    found = json.loads(run("replay", "--json", path).stdout)
+    found = json.loads(kroma("replay", "--json", path).stdout)
     return found["ok"] and found["compared"], found["head"]["number"], found["head"]["hash"]
 
 
@@ -89,7 +88,7 @@ def wait_for(path: Path, size: int, process: subprocess.Popen[str]) -> None:
 
 def test_a_timeline_with_reorgs_is_recorded_again_to_the_same_head(tmp_path: Path) -> None:
     out = tmp_path / "out.krec"
-    done = run("record", profile(tmp_path, REORG), "--out", out)
+    done = kroma("record", profile(tmp_path, REORG), "--out", out)
     assert done.returncode == 0, done.stderr
     with open_recording(out) as found:
         assert found.about.made_by.startswith("kroma record, kroma 0.1.0")
@@ -111,18 +110,18 @@ def test_an_l1_over_http_is_recorded_with_its_blobs_to_the_same_head(tmp_path: P
             l1=f"kind = 'rpc'\nurls = ['{l1}']\npoll_interval = 0.2",
             blobs=f"kind = 'beacon'\nurl = '{beacon}'",
         )
-        done = run("record", path, "--out", out, "--until", "6")
+        done = kroma("record", path, "--out", out, "--until", "3")
         assert done.returncode == 0, done.stderr
     finally:
         serving.kill()
         serving.communicate(timeout=10)
-    assert replay(out) == recorded_head(BLOBS, 6)
+    assert replay(out) == recorded_head(BLOBS, 3)
 
 
 @pytest.mark.parametrize(("option", "value"), [("--until", "6"), ("--blocks", "6")])
 def test_it_ends_where_it_is_told_to(option: str, value: str, tmp_path: Path) -> None:
     out = tmp_path / "out.krec"
-    done = run("record", profile(tmp_path), "--out", out, option, value)
+    done = kroma("record", profile(tmp_path), "--out", out, option, value)
     assert done.returncode == 0, done.stderr
     assert done.stdout == f"{out}: 7 L1 heads recorded\n"
     with open_recording(out) as found:
@@ -146,10 +145,10 @@ def test_what_a_killed_recording_has_kept_can_be_rescued(tmp_path: Path) -> None
         process.kill()
         process.wait(10)
     assert not out.exists()
-    refused = run("record", tmp_path / "profile.toml", "--out", out)
+    refused = kroma("record", tmp_path / "profile.toml", "--out", out)
     assert refused.returncode == 1
     assert f"`kroma record --rescue --out {out}` makes a recording of it" in refused.stderr
-    done = run("record", "--rescue", "--out", out)
+    done = kroma("record", "--rescue", "--out", out)
     assert done.returncode == 0, done.stderr
     assert [path.name for path in tmp_path.glob("out*")] == ["out.krec"]
     assert replay(out)[0]
@@ -157,13 +156,13 @@ def test_what_a_killed_recording_has_kept_can_be_rescued(tmp_path: Path) -> None
 
 def test_a_full_disk_is_told_and_costs_what_was_not_kept(tmp_path: Path) -> None:
     out = tmp_path / "out.krec"
-    done = run("record", profile(tmp_path), "--out", out, file_size=400_000)
+    done = run_on_a_full_disk(400_000, "record", profile(tmp_path), "--out", out)
     assert done.returncode == 1
     assert "expected room and permission to write" in done.stderr
     assert "Traceback" not in done.stderr
     if not out.exists():
         assert f"{out}.partial has what was recorded: --rescue completes it" in done.stderr
-        rescued = run("record", "--rescue", "--out", out)
+        rescued = kroma("record", "--rescue", "--out", out)
         assert rescued.returncode == 0, rescued.stderr
     assert replay(out)[0]
 
@@ -190,7 +189,7 @@ def test_what_cannot_be_recorded_is_refused_before_anything_is_written(
     before(out)
     content = out.read_text() if out.exists() else None
     filled = [one.format(profile=profile(tmp_path)) for one in arguments]
-    done = run("record", *filled, "--out", out)
+    done = kroma("record", *filled, "--out", out)
     assert done.returncode in (1, 2)
     assert message in done.stderr
     assert (out.read_text() if out.exists() else None) == content

@@ -15,7 +15,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.cli.recordings import BLOBS, SHORT
+from tests.cli.recordings import BLOBS, SHORT, kroma
 
 KROMA = Path(sys.executable).with_name("kroma")
 
@@ -111,7 +111,7 @@ def test_a_port_in_use_is_named() -> None:
     ],
 )
 def test_what_cannot_be_served_is_refused_in_one_message(arguments: list[str], message: str) -> None:
-    done = subprocess.run([KROMA, "serve", *arguments], capture_output=True, text=True, timeout=60, check=False)
+    done = kroma("serve", *arguments)
     assert done.returncode in (1, 2)
     assert message in done.stderr
     assert "Traceback" not in done.stderr
