@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -13,7 +12,9 @@ import trio
 import trio.testing
 
 from kroma_core.events import Diverged, Event, FollowerAgreed, FollowerBehind, FollowerDetached, Warned
-from kroma_core.node.chain_choice import ChainFiles
+from kroma_core.forks import Fork
+from kroma_core.node.chain_choice import files_of_table
+from kroma_core.node.profile import ChainTable
 from kroma_core.node.shadow.bundle import Bundle, BundleWriter, read_bundle
 from kroma_core.node.shadow.divergence import PartVersion
 from kroma_core.node.shadow.follower import Follower
@@ -21,7 +22,10 @@ from kroma_core.node.shadow.leading import following
 from kroma_core.node.shadow.panel import Panel
 from kroma_core.node.shadow.source_comparison import Compares, SourceFollowing
 from kroma_core.node.shadow.table import ShadowPolicy
+from kroma_core.testing.scripted_l1 import ScriptedL1
+from kroma_core.testing.scripted_rollup import all_forks_until, rollup_on
 
+CHAIN = rollup_on(ScriptedL1(), forks=all_forks_until(Fork.ECOTONE))
 LEADER = PartVersion(kind="right", distribution="tests", version="1.0")
 FOLLOWER = PartVersion(kind="other", distribution="tests", version="2.0")
 E = TypeVar("E")
@@ -104,7 +108,7 @@ def shadow_of(
         leader=LEADER,
         bundles=BundleWriter(
             folder=folder,
-            chain=functools.partial(ChainFiles, rollup={}, l1={}, genesis=None),
+            chain=lambda: files_of_table(ChainTable(), CHAIN),
             made_by="tests",
             clock=lambda: 1_700_000_000.0,
         ),

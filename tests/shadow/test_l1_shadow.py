@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import attrs
 import pytest
@@ -11,8 +13,9 @@ import trio
 from kroma_core.codec.receipts import Log
 from kroma_core.errors import NotFound, TemporaryError
 from kroma_core.l1 import L1Block, L1Label
+from kroma_core.node.shadow.bundle import Bundle
 from kroma_core.node.shadow.l1_branch import compares_l1
-from kroma_core.node.shadow.l1_exchange import contradictions
+from kroma_core.node.shadow.l1_exchange import read_l1_exchange
 from kroma_core.node.shadow.l1_source import ShadowedL1
 from kroma_core.recording.json_fields import Fields
 from kroma_core.testing.scripted_l1 import ScriptedL1
@@ -66,14 +69,19 @@ def test_a_follower_that_leaves_out_a_receipt_is_reported_and_the_header_blames_
     assert fields["receipts (count)"] == ("3", "2")
     assert fields["root of the receipts"][0] == "0x" + header.receipts_root.hex()
     assert (bundle.divergence.leader.kind, bundle.divergence.follower.version) == ("right", "2.0")
-    assert contradicted(bundle.divergence.inputs, bundle.divergence.leader_output) == []
-    [blamed] = contradicted(bundle.divergence.inputs, bundle.divergence.follower_output)
+    assert contradicted(bundle, bundle.divergence.leader_output) == []
+    [blamed] = contradicted(bundle, bundle.divergence.follower_output)
     assert header.receipts_root.hex() in blamed
 
 
-def contradicted(inputs: object, told: object) -> list[str]:
-    file = Path("bundle")
-    return list(contradictions(Fields.of(inputs, file=file, part=""), Fields.of(told, file=file, part="")))
+def contradicted(bundle: Bundle, output: Mapping[str, Any]) -> list[str]:
+    """What the block hash says against an output of a bundle."""
+
+    def fields(found: Mapping[str, Any]) -> Fields:
+        return Fields.of(dict(found), file=bundle.path, part="")
+
+    exchange: Any = read_l1_exchange(1, fields(bundle.divergence.inputs), fields(output))
+    return list(exchange.contradictions(exchange.answer))
 
 
 def test_a_follower_with_another_header_is_reported_field_by_field(tmp_path: Path) -> None:
@@ -83,8 +91,8 @@ def test_a_follower_with_another_header_is_reported_field_by_field(tmp_path: Pat
     run(l1, shadow, 1)
     bundle = shadow.bundle()
     assert [one.field for one in bundle.divergence.differences] == ["header.base_fee"]
-    assert contradicted(bundle.divergence.inputs, bundle.divergence.leader_output) == []
-    assert contradicted(bundle.divergence.inputs, bundle.divergence.follower_output) != []
+    assert contradicted(bundle, bundle.divergence.leader_output) == []
+    assert contradicted(bundle, bundle.divergence.follower_output) != []
 
 
 def test_a_follower_that_leaves_out_a_transaction_is_reported(tmp_path: Path) -> None:
@@ -102,7 +110,7 @@ def test_a_follower_that_lags_is_behind_and_agrees_once_it_is_there(tmp_path: Pa
     async def body() -> None:
         leader = ShadowedL1(l1, shadow.follower.offer)
         await read(leader, 3)
-        await trio.sleep(100)
+        await trio.sleep(20)
         assert shadow.agreed == []
         assert len(shadow.behind) == 1
         late.mine([late.contract_tx(Log(b"\2" * 20, (b"\2" * 32,), bytes((place,)))) for place in range(3)])

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeAlias
 
 import attrs
 
 from kroma_core.api import BlobSource, DataSource, Missing
-from kroma_core.codec.hexadecimal import to_data
+from kroma_core.codec.hexadecimal import fixed, to_data
 from kroma_core.errors import NotFound
 from kroma_core.forks import Rules
 from kroma_core.l1 import InboxTransaction
-from kroma_core.node.shadow.data_comparison import blob_differences, claim_differences, input_differences
+from kroma_core.node.shadow.data_comparison import (
+    blob_contradictions,
+    blob_differences,
+    claim_differences,
+    input_differences,
+)
 from kroma_core.node.shadow.divergence import Cursor, Place
 from kroma_core.recording.compare import Difference
-from kroma_core.types import Hash32, L1Ref
+from kroma_core.recording.json_fields import Fields
+from kroma_core.types import Hash32, L1Number, L1Ref, Timestamp
 
 JsonObject: TypeAlias = dict[str, Any]
 
@@ -58,12 +64,7 @@ class ReadExchange:
     def inputs(self) -> JsonObject:
         tx = self.transaction
         return {
-            "block": {
-                "hash": to_data(self.block.hash),
-                "number": self.block.number,
-                "parent_hash": to_data(self.block.parent_hash),
-                "timestamp": self.block.timestamp,
-            },
+            "block": _l1_ref_json(self.block),
             "transaction": {
                 "index": tx.index,
                 "hash": to_data(tx.hash),
@@ -77,6 +78,11 @@ class ReadExchange:
 
     def told(self, answer: Reading) -> JsonObject:
         return {"claims": answer.claims, "inputs": [to_data(one) for one in answer.inputs]}
+
+    @staticmethod
+    def read(told: Fields) -> Reading:
+        """An answer from a bundle. Raises `RecordingError`."""
+        return Reading(claims=told.value("claims") is True, inputs=told.data_list("inputs"))
 
 
 @attrs.frozen(kw_only=True)
@@ -103,9 +109,65 @@ class BlobsExchange:
 
     def inputs(self) -> JsonObject:
         return {
-            "block": {"hash": to_data(self.block.hash), "number": self.block.number},
+            "block": _l1_ref_json(self.block),
             "versioned_hashes": [to_data(one) for one in self.versioned_hashes],
         }
 
     def told(self, answer: tuple[bytes, ...]) -> JsonObject:
         return {"blobs": [to_data(one) for one in answer]}
+
+    @staticmethod
+    def read(told: Fields) -> tuple[bytes, ...]:
+        """An answer from a bundle. Raises `RecordingError`."""
+        return told.data_list("blobs")
+
+    def contradictions(self, answer: tuple[bytes, ...]) -> Iterator[str]:
+        """Which blobs of an answer are not those that were asked for."""
+        return blob_contradictions(self.versioned_hashes, answer)
+
+
+def read_data_exchange(rules_at: Callable[[Timestamp], Rules], inputs: Fields, told: Fields) -> ReadExchange:
+    """What a leading data source was asked, and what it `told`, from a bundle. Raises `RecordingError`."""
+    block = _l1_ref(inputs.under("block"))
+    tx, blobs = inputs.under("transaction"), inputs.under("blobs")
+    return ReadExchange(
+        block=block,
+        rules=rules_at(block.timestamp),
+        transaction=InboxTransaction(
+            index=tx.number("index"),
+            hash=tx.data("hash", 32),
+            type=tx.number("type"),
+            sender=tx.data("sender", 20),
+            data=tx.data("data"),
+            blob_hashes=tx.data_list("blob_hashes"),
+        ),
+        blobs={fixed(name, 32, "inputs.blobs"): blobs.data(name) for name in blobs.object},
+        answer=ReadExchange.read(told),
+    )
+
+
+def read_blobs_exchange(inputs: Fields, told: Fields) -> BlobsExchange:
+    """The same of a leading blob source."""
+    return BlobsExchange(
+        block=_l1_ref(inputs.under("block")),
+        versioned_hashes=inputs.data_list("versioned_hashes"),
+        answer=BlobsExchange.read(told),
+    )
+
+
+def _l1_ref(fields: Fields) -> L1Ref:
+    return L1Ref(
+        hash=fields.data("hash", 32),
+        number=L1Number(fields.number("number")),
+        parent_hash=fields.data("parent_hash", 32),
+        timestamp=Timestamp(fields.number("timestamp")),
+    )
+
+
+def _l1_ref_json(block: L1Ref) -> JsonObject:
+    return {
+        "hash": to_data(block.hash),
+        "number": block.number,
+        "parent_hash": to_data(block.parent_hash),
+        "timestamp": block.timestamp,
+    }

@@ -55,6 +55,19 @@ class BlockExchange:
             "transactions": [to_data(raw) for raw in answer.transactions],
         }
 
+    @staticmethod
+    def read(told: Fields) -> L1Block:
+        """An answer from a bundle. Raises `DecodeError` or `RecordingError`."""
+        return L1Block(
+            hash=told.data("hash", 32),
+            header=Header.decode(told.data("header")),
+            transactions=told.data_list("transactions"),
+        )
+
+    def contradictions(self, answer: L1Block) -> Iterator[str]:
+        """What in an answer is not what the hash covers."""
+        return block_contradictions(self.hash, answer)
+
 
 @attrs.frozen(kw_only=True)
 class ReceiptsExchange:
@@ -79,6 +92,15 @@ class ReceiptsExchange:
 
     def told(self, answer: L1Receipts) -> JsonObject:
         return {"receipts": [to_data(receipt.encode()) for receipt in answer]}
+
+    @staticmethod
+    def read(told: Fields) -> L1Receipts:
+        """An answer from a bundle. Raises `DecodeError` or `RecordingError`."""
+        return tuple(Receipt.decode(raw) for raw in told.data_list("receipts"))
+
+    def contradictions(self, answer: L1Receipts) -> Iterator[str]:
+        """What in an answer is not what the root covers."""
+        return receipt_contradictions(self.root, answer)
 
 
 @attrs.frozen
@@ -107,15 +129,10 @@ class CanonicalExchange:
 L1Exchange: TypeAlias = BlockExchange | ReceiptsExchange | CanonicalExchange
 
 
-def contradictions(inputs: Fields, told: Fields) -> Iterator[str]:
-    """What in an answer of a bundle is not what the hash covers that was asked for. Raises `DecodeError`."""
+def read_l1_exchange(number: int, inputs: Fields, told: Fields) -> BlockExchange | ReceiptsExchange:
+    """What the leader was asked, and what it `told`, from a bundle. Raises `DecodeError` or `RecordingError`."""
+    block_hash = inputs.data("hash", 32)
     if inputs.text("asked") == "receipts":
-        receipts = tuple(Receipt.decode(raw) for raw in told.data_list("receipts"))
-        yield from receipt_contradictions(inputs.data("receipts_root", 32), receipts)
-        return
-    block = L1Block(
-        hash=told.data("hash", 32),
-        header=Header.decode(told.data("header")),
-        transactions=told.data_list("transactions"),
-    )
-    yield from block_contradictions(inputs.data("hash", 32), block)
+        root = inputs.data("receipts_root", 32)
+        return ReceiptsExchange(block=BlockId(block_hash, number), root=root, answer=ReceiptsExchange.read(told))
+    return BlockExchange(block_hash, BlockExchange.read(told))

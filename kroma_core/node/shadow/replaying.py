@@ -29,7 +29,11 @@ class Side(enum.StrEnum):
 
 @attrs.frozen(kw_only=True)
 class Asked:
-    """What came of one side. `version` is the part that was asked here; None where none was, and the bundle counts."""
+    """What came of one side.
+
+    `version` is the part that was asked here, or that of then where a hash judges its answer; None where neither is so,
+    and the bundle counts.
+    """
 
     side: Side
     version: PartVersion | None
@@ -77,8 +81,14 @@ Replay: TypeAlias = Callable[[ReplayTask], Awaitable[Replayed]]
 def replays() -> dict[Role, Replay]:
     """What replays the bundles of each role that can be shadowed."""
     from kroma_core.node.shadow.engine_replay import replay_engine
+    from kroma_core.node.shadow.source_replay import replay_source
 
-    return {Role.ENGINE: replay_engine}
+    return {
+        Role.L1: replay_source,
+        Role.BLOBS: replay_source,
+        Role.DATA: replay_source,
+        Role.ENGINE: replay_engine,
+    }
 
 
 def chain_of(bundle: Bundle) -> ChainConfig:
