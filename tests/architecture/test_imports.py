@@ -27,7 +27,8 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
     "node": PUBLIC | {"node"},
     "services": PUBLIC | {"services"},
     "testing": PUBLIC | {"testing", "services"},
-    "cli": PUBLIC | {"node", "services", "cli"},
+    "suite": VALUES | {"jsonrpc", "recording", "suite"},
+    "cli": PUBLIC | {"node", "services", "suite", "cli"},
     "__init__": frozenset(),
 }
 
