@@ -25,6 +25,7 @@ MEASUREMENTS = {
     "channel_decode": "channels to singular batches, beside op-node's reader",
     "pipeline": "the whole derivation without an engine, beside op-node's pipeline",
     "explain": "what keeping derivation's verdicts costs a node",
+    "shadow": "what an engine in the shadow of another costs the leading one",
     "engine_transfers": "transfers through the embedded engine, beside plain py-evm",
     "engine_precompiles": "blocks full of the most expensive cryptography",
     "zktrie": "Poseidon and the ZK trie, beside a Go implementation of the hash",

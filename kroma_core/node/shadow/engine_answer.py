@@ -59,6 +59,15 @@ class Question:
 
 
 @attrs.frozen(kw_only=True)
+class EngineStep:
+    """What the leading engine was asked, and whether it has a block of it: its hash, or the reason why not."""
+
+    question: Question
+    made: Payload | None
+    refused: str = ""
+
+
+@attrs.frozen(kw_only=True)
 class Expectation:
     """The leading engine's answer, as short as it can be told: enough to see that another one is the same.
 
@@ -97,6 +106,12 @@ def attributes_of(payload: Payload, config: ChainConfig) -> PayloadAttributes:
         eip1559_params=params.denominator.to_bytes(4, "big") + params.elasticity.to_bytes(4, "big") if params else None,
         min_base_fee=params.min_base_fee if params else None,
     )
+
+
+def question_of(payload: Payload, config: ChainConfig) -> Question:
+    """What to ask of a block that came from elsewhere."""
+    attributes = attributes_of(payload, config)
+    return Question(parent=payload.parent_hash, attributes=attributes, payload=payload, heads=None)
 
 
 def answer_differences(leader: EngineAnswer, follower: EngineAnswer, config: ChainConfig) -> Iterator[Difference]:

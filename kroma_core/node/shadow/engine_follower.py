@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 import attrs
+import trio
 
 from kroma_core.api import (
     Building,
@@ -35,6 +36,8 @@ from kroma_core.node.registry import discover
 from kroma_core.node.shadow.engine_answer import EngineAnswer, Expectation, Made, Question, Refused, digest_of
 from kroma_core.types import BlockId, Hash32
 
+AT_ONCE: Final = 1.0
+"""Seconds of work after which several questions are answered as far as they are."""
 NICENESS: Final = 10
 """How far a follower's process stands back where the processor is short: the leading engine goes first."""
 
@@ -89,6 +92,16 @@ class EngineFollower:
             await self._set_heads(question.heads, found)
         answer = await self._told(found)
         return Same() if _is_expected(answer, expected) else Other(answer)
+
+    async def follow_all(self, asked: Sequence[tuple[Question, Expectation]]) -> Sequence[Followed]:
+        """As many of them as fit into a second; no further than the first that is not as expected."""
+        found: list[Followed] = []
+        end = trio.current_time() + AT_ONCE
+        for question, expected in asked:
+            found.append(await self.follow(question, expected))
+            if not isinstance(found[-1], Same) or trio.current_time() >= end:
+                break
+        return found
 
     async def ask(self, question: Question) -> EngineAnswer | None:
         """What the engine gives; None where it lacks the parent. Its heads stay where they are."""

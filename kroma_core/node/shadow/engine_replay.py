@@ -13,9 +13,17 @@ from kroma_core.errors import DecodeError, KromaError
 from kroma_core.node.data_directory import claimed
 from kroma_core.node.isolation.process import started
 from kroma_core.node.plan import PlannedPart
-from kroma_core.node.shadow.engine import RemoteFollower, layers_of, question_of
-from kroma_core.node.shadow.engine_answer import EngineAnswer, Expectation, Made, Refused, answer_differences
+from kroma_core.node.shadow.engine import layers_of
+from kroma_core.node.shadow.engine_answer import (
+    EngineAnswer,
+    Expectation,
+    Made,
+    Refused,
+    answer_differences,
+    question_of,
+)
 from kroma_core.node.shadow.engine_bundle import EngineInputs, read_engine_inputs
+from kroma_core.node.shadow.engine_comparison import RemoteFollower
 from kroma_core.node.shadow.engine_follower import EngineFollowerHost, Lacks, Layer, Other
 from kroma_core.node.shadow.leading import version_of
 from kroma_core.node.shadow.replaying import NOT_INSTALLED, Asked, Replayed, ReplayTask, Side

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Final, Generic, Protocol, TypeVar
 
@@ -79,6 +79,10 @@ class Follower(Generic[S]):
     def waiting(self) -> int:
         """Steps that wait, the one that is being compared included."""
         return len(self._queue)
+
+    def steps(self) -> Sequence[S]:
+        """The steps that wait, the one that is being compared first."""
+        return tuple(self._queue)
 
     def offer(self, step: S) -> None:
         """Hand over a step of the leading part. Never waits; a follower that has been given up gets none."""
