@@ -1,4 +1,5 @@
-"""`kroma prove`: a withdrawal, an account or storage of a recorded chain, proven in a file for others."""
+"""`kroma prove`: a withdrawal, an account or storage of a recorded chain, proven in a file for others; and what the
+prover of Kroma's ZK era is told of a block, for it to prove."""
 
 from __future__ import annotations
 
@@ -9,9 +10,9 @@ import sys
 import tempfile
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
-from kroma_core.api import ExecutionEngine
+from kroma_core.api import BlockTraces, Capability, ExecutionEngine, Role
 from kroma_core.chain.config import ChainConfig
 from kroma_core.cli.progress import bar
 from kroma_core.cli.replaying import replay_of
@@ -20,7 +21,7 @@ from kroma_core.codec.hexadecimal import fixed
 from kroma_core.errors import ConfigError, DecodeError
 from kroma_core.node.assemble import assemble
 from kroma_core.node.plan import Plan, plan_replay
-from kroma_core.node.proving import prove_account, prove_withdrawal
+from kroma_core.node.proving import prove_account, prove_withdrawal, trace_for_prover
 from kroma_core.node.registry import discover
 from kroma_core.node.replay import Progress
 from kroma_core.proofs.text import account_json, withdrawal_json
@@ -35,7 +36,8 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         "prove",
         help="prove a withdrawal, an account or storage of a recorded chain",
         description="Derive and execute a recording and write a proof as JSON. `kroma verify-proof` checks it; it has "
-        "all that a portal on L1 is told. The state may be a ZK trie or a Merkle-Patricia trie.",
+        "all that a portal on L1 is told. The state may be a ZK trie or a Merkle-Patricia trie. `trace` writes what a "
+        "prover takes instead.",
         epilog="exit code 1: there is nothing to prove",
     )
     kinds = command.add_subparsers(title="what to prove", metavar="WHAT", required=True)
@@ -58,6 +60,10 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     )
     account.add_argument("--block", type=_number, required=True, metavar="N", help="the state after this L2 block")
     account.set_defaults(run=_account)
+    trace = kinds.add_parser("trace", help="what kroma-prover takes to prove a block: its trace")
+    _common(trace)
+    trace.add_argument("--block", type=_number, required=True, metavar="N", help="an L2 block of Kroma's ZK era")
+    trace.set_defaults(run=_trace)
 
 
 def _common(command: argparse.ArgumentParser) -> None:
@@ -99,11 +105,21 @@ def _account(arguments: argparse.Namespace) -> int:
     return _run(arguments, prove)
 
 
-def _run(arguments: argparse.Namespace, prove: Prover) -> int:
+def _trace(arguments: argparse.Namespace) -> int:
+    async def prove(chain: ChainConfig, engine: ExecutionEngine) -> dict[str, Any]:
+        return await trace_for_prover(chain, engine, cast(BlockTraces, engine), L2Number(arguments.block))
+
+    return _run(arguments, prove, Capability.BLOCK_TRACES)
+
+
+def _run(arguments: argparse.Namespace, prove: Prover, needed: Capability = Capability.EXECUTES) -> int:
     with tempfile.TemporaryDirectory(prefix="kroma-prove-") as scratch:
         plan = plan_replay(arguments.file, arguments.profile, discover(), os.environ, Path(scratch))
         if not plan.executes:
             raise ConfigError(f"{arguments.file}: a proof takes an engine that executes; this one plays recordings")
+        for part in plan.of_role(Role.ENGINE):
+            if needed not in part.installed.capabilities:
+                raise ConfigError(f"{arguments.file}: engine {part.installed.offer.kind!r} lacks {needed.value}")
         content = run_until_signal(lambda: _proven(arguments.file, plan, prove))
     text = json.dumps(content, indent=2) + "\n"
     if arguments.out is None:

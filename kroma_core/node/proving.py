@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
-from kroma_core.api import ExecutionEngine
+from kroma_core.api import BlockTraceRequest, BlockTraces, ExecutionEngine, NoTrace
 from kroma_core.chain.config import ChainConfig
 from kroma_core.chain.predeploys import MESSAGE_PASSER
 from kroma_core.codec.keccak import keccak256
@@ -14,6 +15,8 @@ from kroma_core.codec.receipts import Receipt
 from kroma_core.errors import ConfigError, NotFound
 from kroma_core.forks import StateCommitment
 from kroma_core.l2 import L2Label, Payload
+from kroma_core.node.eth.block_trace_shapes import block_trace_json
+from kroma_core.node.eth.blocks import KnownBlock, KnownTransaction
 from kroma_core.proofs.account import AccountStateProof, SlotProof
 from kroma_core.proofs.withdrawal import WithdrawalProof
 from kroma_core.types import Address, Hash32, L2Number
@@ -68,7 +71,7 @@ async def prove_withdrawal(
         block = await engine.block(at)
     following = None
     if chain.rollup.schedule.at(block.timestamp).state is StateCommitment.ZK_TRIE:
-        following = (await engine.block(L2Number(block.number + 1))).hash
+        following = await _hash_after(engine, block, where)
     found = await engine.proof(passer, (message.slot,), block.hash)
     return WithdrawalProof(
         message=message,
@@ -78,6 +81,15 @@ async def prove_withdrawal(
         account_proof=found.account_proof,
         storage_proof=found.storage[0][2],
     )
+
+
+async def _hash_after(engine: ExecutionEngine, block: Payload, where: str) -> Hash32:
+    try:
+        return (await engine.block(L2Number(block.number + 1))).hash
+    except NotFound as error:
+        raise NotFound(
+            f"{where}: the output of block {block.number} names block {block.number + 1}, which is not there yet"
+        ) from error
 
 
 async def prove_account(
@@ -92,3 +104,23 @@ async def prove_account(
         account_proof=found.account_proof,
         slots=tuple([SlotProof(slot=slot, nodes=nodes) for slot, _, nodes in found.storage]),
     )
+
+
+async def trace_for_prover(
+    chain: ChainConfig, engine: ExecutionEngine, traces: BlockTraces, number: L2Number
+) -> dict[str, Any]:
+    """The trace of a block of Kroma's ZK era as kroma-prover reads it; `traces` is the engine as far as it makes them.
+
+    Raises `NotFound` for an unknown block, `ConfigError` for one that has no such trace.
+    """
+    block = await engine.block(number)
+    trace = await traces.trace_block(block.hash, BlockTraceRequest())
+    if isinstance(trace, NoTrace):
+        raise ConfigError(trace.reason)
+    rules = chain.rollup.schedule.at(block.timestamp)
+    known = KnownBlock(
+        hash=block.hash,
+        header=header_of(block),
+        transactions=tuple([KnownTransaction.decode(raw, rules) for raw in block.transactions]),
+    )
+    return block_trace_json(trace, known, chain.rollup.l2_chain_id)

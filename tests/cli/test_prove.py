@@ -120,7 +120,8 @@ def test_accounts_and_slots_are_proven_present_and_absent(tmp_path: Path, capsys
         (["--tx", "0x" + "11" * 32], "not in the chain up to block 44"),
         (["--tx", "NONE"], "it withdraws nothing"),
         (["--tx", "FIRST", "--block", "0"], "comes before it"),
-        (["--tx", "FIRST", "--block", "44"], "45"),
+        (["--tx", "FIRST", "--block", "44"], "the output of block 44 names block 45, which is not there yet"),
+        (["--tx", "FIRST", "--block", "46"], "has no block 46"),
         (["--tx", "FIRST", "--which", "1"], "expected a withdrawal from 0 to 0, got 1"),
     ],
 )
@@ -141,3 +142,18 @@ def test_a_file_that_is_no_proof_is_refused(tmp_path: Path, capsys: pytest.Captu
     path.write_text(text)
     assert main(["verify-proof", str(path)]) == 1
     assert str(path) in capsys.readouterr().err
+
+
+def test_a_block_of_the_zk_era_has_a_trace_for_the_prover(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out, trace = proven(tmp_path, CROSSING, "--block", "5", kind="trace")
+    blocks = load(CROSSING)["expected"]["blocks"]
+    assert trace["header"]["hash"] == blocks[4]["hash"]
+    assert trace["storageTrace"]["rootBefore"] == blocks[3]["payload"]["stateRoot"]
+    assert trace["storageTrace"]["rootAfter"] == blocks[4]["payload"]["stateRoot"]
+    assert [one["txHash"] for one in trace["transactions"]] == [
+        "0x" + keccak256(hex_bytes(raw)).hex() for raw in blocks[4]["payload"]["transactions"]
+    ]
+    for number, reason in (("25", "block 25 is not of the ZK era"), ("0", "genesis is not traceable")):
+        assert main(["prove", "trace", str(CROSSING), "--block", number]) != 0
+        assert reason in capsys.readouterr().err
+    assert main(["verify-proof", str(out)]) != 0

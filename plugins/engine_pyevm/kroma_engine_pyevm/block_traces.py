@@ -44,7 +44,8 @@ def trace_block(
         except TraceTooLong as error:
             return NoTrace(reason=f"block {block.environment.number}: {error}", too_long=True)
         if problem is not None:
-            return NoTrace(reason=f"transaction {index} (0x{keccak256(raw).hex()}): {problem}")
+            where = f"block {block.environment.number}: transaction {index} (0x{keccak256(raw).hex()})"
+            return NoTrace(reason=f"{where}: {problem}")
     return work.done()
 
 
