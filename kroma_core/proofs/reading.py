@@ -18,6 +18,8 @@ from kroma_core.proofs.withdrawal import WithdrawalProof
 from kroma_core.types import Hash32
 
 _MOST_INDEX = 2**256
+_SEEN = 40
+"""Where two long texts differ beyond so many characters, the message says where."""
 
 
 @attrs.frozen(kw_only=True)
@@ -120,5 +122,10 @@ def _compare(computed: object, given: object, where: str) -> None:
     elif isinstance(computed, list) and isinstance(given, list) and len(computed) == len(given):
         for at, (one, other) in enumerate(zip(computed, given, strict=True)):
             _compare(one, other, f"{where}[{at}]")
+    elif isinstance(computed, str) and isinstance(given, str) and computed != given:
+        pairs = enumerate(zip(computed, given, strict=False))
+        at = next((at for at, (one, other) in pairs if one != other), min(len(computed), len(given)))
+        place = f" (they differ from character {at} on)" if at > _SEEN else ""
+        raise DecodeError(f"{where}: expected {shown(computed)}, got {shown(given)}{place}")
     elif type(computed) is not type(given) or computed != given:
         raise DecodeError(f"{where}: expected {shown(computed)}, got {shown(given)}")

@@ -183,6 +183,13 @@ def test_a_header_of_another_block_is_refused() -> None:
     assert "block.number: expected 10, got 9" in str(refused(content))
 
 
+def test_where_two_long_texts_differ_is_said() -> None:
+    content = file("withdrawal-zk")
+    call = content["proveWithdrawalTransaction"]
+    content["proveWithdrawalTransaction"] = call[:200] + ("1" if call[200] == "0" else "0") + call[201:]
+    assert "differ from character 200 on" in str(refused(content))
+
+
 def test_a_file_without_an_index_has_no_call_data() -> None:
     content = withdrawal_json(ZkWorld().withdrawal())
     assert "proveWithdrawalTransaction" not in content
