@@ -1,20 +1,22 @@
-"""Every recording served by `kroma serve` to an unmodified op-node on op-geth: it comes to the recorded head.
+"""`kroma recordings run`: an unmodified op-node on op-geth comes to the recorded head of every recording.
 
 A few of them stand in `test_serve`; the whole set runs with `--all`, another one with `--vectors DIR`.
 """
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
-import trio
 
-from tests.peers.l2 import op_geth, op_node
-from tests.peers.node import kroma_serve
-from tests.peers.rollup import read_vector, recorded_rollup
-from tests.peers.rpc import shown_with
+from kroma_core.cli import main
+from tests.peers.programs import ROOT, program
+from tests.peers.rollup import CHAINS
 from tests.vectors.unit_files import vectors_root
+
+SCRIPT = ROOT / "examples" / "derivation_suite" / "op-node.sh"
+PLACES = ("{l1}", "{beacon}", "{rollup}", "{genesis}", "{l1_config}", "{rpc_port}", "{eth_port}", "{port1}")
 
 DIFFERENT: dict[str, str] = {
     "karst": "op-node v1.16.11 does not know this upgrade",
@@ -28,6 +30,8 @@ DIFFERENT: dict[str, str] = {
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "path" not in metafunc.fixturenames:
+        return
     given = metafunc.config.getoption("--vectors") is not None
     paths = [
         path
@@ -38,21 +42,34 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     metafunc.parametrize("path", [pytest.param(path, id=path.name.split(".")[0], marks=marks) for path in paths])
 
 
-def test_op_node_derives_a_served_recording_to_its_recorded_head(path: Path, tmp_path: Path) -> None:
-    world = read_vector(path)
-    rollup = recorded_rollup(world)
-    expected = world["expected"]["safe_after"][-1]["safe_l2"]
+def op_node_passes(path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch, *options: str) -> None:
+    """`kroma recordings run` of one chain, on op-node and op-geth as examples/derivation_suite starts them."""
+    monkeypatch.setenv("GETH", str(program("geth")))
+    monkeypatch.setenv("OP_NODE", str(program("op-node")))
+    suite, report = folder / "suite", folder / "report.json"
+    assert main(["recordings", "export", str(suite), str(path)]) == 0
+    command = ["recordings", "run", *options, "--work", str(folder / "work"), "--report", str(report), str(suite), "--"]
+    assert main([*command, "sh", str(SCRIPT), *PLACES]) == 0, report.read_text()
 
-    async def main() -> None:
-        async with (
-            kroma_serve(tmp_path / "l1", path) as l1,
-            op_geth(tmp_path / "op-geth", rollup) as engine,
-            op_node(tmp_path, rollup=rollup, l1=l1.rpc.url, engine=engine, beacon=l1.beacon, trust_l1=True) as node,
-        ):
-            with shown_with(node.running):
-                status = await node.until_safe(
-                    expected["number"], seconds=150 if len(world["l1"]["blocks"]) > 300 else 60
-                )
-                assert status["safe_l2"]["hash"] == expected["hash"]
 
-    trio.run(main)
+def test_op_node_derives_a_served_recording_to_its_recorded_head(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    op_node_passes(path, tmp_path, monkeypatch, "--seconds", "150")
+
+
+@pytest.mark.slow
+def test_op_node_comes_to_the_recorded_head_of_every_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    op_node_passes(CHAINS / "reorg-ecotone.json.xz", tmp_path, monkeypatch, "--steps", "--seconds", "60")
+
+
+def test_an_op_node_with_other_rules_is_found_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its rollup.json has a channel timeout that is shorter than the chain's."""
+    monkeypatch.setenv("GETH", str(program("geth")))
+    monkeypatch.setenv("OP_NODE", str(program("op-node")))
+    suite, report = tmp_path / "suite", tmp_path / "report.json"
+    assert main(["recordings", "export", str(suite), str(CHAINS / "timeouts-fjord.json.xz")]) == 0
+    change = 'sed -i "s/\\"channel_timeout\\": [0-9]*/\\"channel_timeout\\": 2/" "$4" && exec sh "$@"'
+    command = ["recordings", "run", "--seconds", "10", "--report", str(report), str(suite), "--", "sh", "-c", change]
+    assert main([*command, "sh", str(SCRIPT), *PLACES]) == 1
+    assert "it has no L2 block 2" in json.loads(report.read_text())["results"][0]["reason"]
