@@ -1,0 +1,1 @@
+"""The observer `arrow`: blocks and events as files for analysis."""
