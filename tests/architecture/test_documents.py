@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import ast
 import inspect
-import os
 import re
 import shlex
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,10 +18,10 @@ from kroma_core.cli import parser
 from kroma_core.node.profile import ChainTable, ExplainTable, NodeTable
 from kroma_core.node.setting_docs import describe
 from tests.architecture.sources import CORE, ROOT, tree_of
+from tests.cli.recordings import kroma
 
 PLUGINS_DOC = ROOT / "docs" / "plugins.md"
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
-KROMA = Path(sys.executable).with_name("kroma")
 
 
 def blocks(path: Path, language: str) -> list[str]:
@@ -102,17 +100,23 @@ def test_make_targets_of_the_documents_exist(path: Path, line: str) -> None:
     assert done.returncode == 0, f"{path.name}: {line}: {done.stderr}"
 
 
-@pytest.mark.parametrize(("path", "line"), list(commands("kroma")), ids=lambda value: str(value)[-60:])
-def test_kroma_commands_of_the_documents_run(path: Path, line: str, tmp_path: Path) -> None:
-    environment = {**os.environ, "KROMA_NODE__DATA_DIR": str(tmp_path)}
-    arguments = shlex.split(line)[1:]
-    done = subprocess.run([KROMA, *arguments], cwd=ROOT, capture_output=True, text=True, timeout=300, env=environment)
+@pytest.mark.parametrize(
+    ("path", "line"),
+    {line: (path, line) for path, line in commands("kroma")}.values(),
+    ids=lambda value: str(value)[-60:],
+)
+def test_kroma_commands_of_the_documents_run(
+    path: Path, line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KROMA_NODE__DATA_DIR", str(tmp_path))
+    monkeypatch.chdir(ROOT)
+    done = kroma(*shlex.split(line)[1:])
     assert done.returncode == 0, f"{path.name}: {line}: {done.stdout}{done.stderr}"
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "examples" / "profiles").glob("*.toml")), ids=lambda path: path.name)
 def test_example_profiles_pass_the_check(path: Path) -> None:
-    done = subprocess.run([KROMA, "check", str(path)], capture_output=True, text=True, timeout=60)
+    done = kroma("check", path)
     assert done.returncode == 0, done.stderr
 
 

@@ -97,7 +97,14 @@ def planned(path: Path) -> Plan:
     return plan_profile(path, discover(), {})
 
 
-@pytest.mark.parametrize("name", ["hostile-holocene-1", "reorg-ecotone", "invalid-payload-canyon"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "reorg-ecotone",
+        pytest.param("hostile-holocene-1", marks=pytest.mark.slow),
+        pytest.param("invalid-payload-canyon", marks=pytest.mark.slow),
+    ],
+)
 def test_events_and_heads_are_the_same_in_processes_and_without(name: str, tmp_path: Path) -> None:
     found = {}
     for isolation in ("none", "process"):
@@ -109,7 +116,7 @@ def test_events_and_heads_are_the_same_in_processes_and_without(name: str, tmp_p
 
 
 def test_derivation_begins_anew_when_its_process_is_killed(tmp_path: Path) -> None:
-    plan = planned(profile(tmp_path, "plain-jovian"))
+    plan = planned(profile(tmp_path, "timeouts-canyon"))
     seen, pids = Seen(), list[int]()
 
     def prepare(parts: Parts) -> None:
@@ -117,7 +124,7 @@ def test_derivation_begins_anew_when_its_process_is_killed(tmp_path: Path) -> No
         assert isinstance(derivations, InOwnProcess)
 
         def kill(number: int) -> None:
-            if number == 20 and not pids:
+            if number == 10 and not pids:
                 assert derivations.process.pid is not None
                 pids.append(derivations.process.pid)
                 os.kill(derivations.process.pid, signal.SIGKILL)
@@ -126,13 +133,13 @@ def test_derivation_begins_anew_when_its_process_is_killed(tmp_path: Path) -> No
 
     heads = trio.run(followed, plan, seen, prepare)
     assert heads is not None
-    assert heads.safe.hash == recorded_head("plain-jovian")
+    assert heads.safe.hash == recorded_head("timeouts-canyon")
     resets = [event.reason for event in seen.events if isinstance(event, PipelineReset)]
     assert sum("killed (SIGKILL)" in reason for reason in resets) == 1
 
 
 def test_the_engine_goes_on_when_its_process_is_killed(tmp_path: Path) -> None:
-    plan = planned(profile(tmp_path, "plain-jovian"))
+    plan = planned(profile(tmp_path, "timeouts-canyon"))
     seen, pids = Seen(), list[int]()
 
     def prepare(parts: Parts) -> None:
@@ -141,7 +148,7 @@ def test_the_engine_goes_on_when_its_process_is_killed(tmp_path: Path) -> None:
 
         def kill(number: int) -> None:
             pid = engine._process.pid
-            if number in (15, 30) and pid is not None and pid not in pids:
+            if number in (8, 16) and pid is not None and pid not in pids:
                 pids.append(pid)
                 os.kill(pid, signal.SIGKILL)
 
@@ -149,7 +156,7 @@ def test_the_engine_goes_on_when_its_process_is_killed(tmp_path: Path) -> None:
 
     heads = trio.run(followed, plan, seen, prepare)
     assert heads is not None
-    assert heads.safe.hash == recorded_head("plain-jovian")
+    assert heads.safe.hash == recorded_head("timeouts-canyon")
     assert len(pids) == 2
 
 

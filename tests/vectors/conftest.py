@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.vectors.unit_files import load_unit, vectors_root
+from tests.vectors.unit_files import OWN_VECTORS, load_unit, vectors_root
 
 MANIFEST = Path(__file__).parent / "manifest.toml"
 
@@ -25,6 +25,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     names = getattr(metafunc.function, "unit_files", None)
     if not names:
         return
+    slow: tuple[str, ...] = metafunc.function.slow_cases
     root = vectors_root(metafunc.config)
     parameters = []
     for name in names:
@@ -36,5 +37,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
             label = str(case.get("name", index))
             if any(fnmatch(label, pattern) for pattern in later):
                 continue
-            parameters.append(pytest.param(case, unit, id=f"{name.split('/')[-1]}-{label}"))
+            label = f"{name.split('/')[-1]}-{label}"
+            is_slow = root == OWN_VECTORS and any(fnmatch(label, pattern) for pattern in slow)
+            parameters.append(pytest.param(case, unit, id=label, marks=pytest.mark.slow if is_slow else ()))
     metafunc.parametrize(("case", "unit_file"), parameters)

@@ -72,6 +72,8 @@ def _environment(case: Mapping[str, Any], unit_file: Mapping[str, Any]) -> Block
     "op-exec/isthmus",
     "op-exec/jovian",
     "op-exec/karst",
+    # A block full of gas, which takes a second; the first rules and some of the last are enough for every run.
+    slow=("[!bj]*-invalid block-gas-used-up*",),
 )
 def test_block_of_transactions(case: dict[str, Any], unit_file: dict[str, Any]) -> None:
     state, _ = _state_of(case["pre"], case["pre_root"])

@@ -48,11 +48,14 @@ def vectors_root(config: pytest.Config) -> Path:
     return given if given is not None else OWN_VECTORS
 
 
-def unit_cases(*names: str) -> Callable[[Any], Any]:
-    """Run the decorated test on every case of the named files, e.g. `op-units/frames`."""
+def unit_cases(*names: str, slow: tuple[str, ...] = ()) -> Callable[[Any], Any]:
+    """Run the decorated test on every case of the named files, e.g. `op-units/frames`.
+
+    Cases whose `file-case` fits one of the patterns `slow` run with `--all`, or where vectors are given.
+    """
 
     def mark(function: Any) -> Any:
-        function.unit_files = names
+        function.unit_files, function.slow_cases = names, slow
         return function
 
     return mark
