@@ -52,6 +52,7 @@ class ShadowedEngine:
         self._buildings: dict[bytes, tuple[PayloadAttributes, ForkchoiceState]] = {}
         self._sealed: dict[Hash32, tuple[PayloadAttributes, ForkchoiceState]] = {}
         self._pending: EngineStep | None = None
+        self._begun = False
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._engine, name)
@@ -60,7 +61,12 @@ class ShadowedEngine:
         return await self._engine.heads()
 
     async def block(self, block: Hash32 | L2Number | L2Label) -> Payload:
-        return await self._engine.block(block)
+        found = await self._engine.block(block)
+        if block is L2Label.UNSAFE and not self._begun:
+            self._begun = True  # those that follow have to come here first, also where nothing new comes for long
+            if found.number > self._config.rollup.genesis.l2.number:
+                self._tell(EngineStep(question=question_of(found, self._config), made=found))
+        return found
 
     async def receipts(self, block_hash: Hash32) -> tuple[bytes, ...]:
         return await self._engine.receipts(block_hash)
