@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import sys
 from pathlib import Path
 from typing import Any
 
+from kroma_core.cli.plan_text import json_of, text_of
 from kroma_core.cli.stopping import run_until_signal
 from kroma_core.errors import ConfigError
 from kroma_core.node.live_check import check_live
 from kroma_core.node.plan import Plan, plan_profile
+from kroma_core.node.plan_account import account_of
 from kroma_core.node.registry import discover
 
 
@@ -23,7 +26,10 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         "problem at once: unknown keys, missing plugins and files, capabilities that a part lacks, forks out of order, "
         "ports used twice. Nothing is opened. With --live the servers that the profile names are asked what they are, "
         "and compared with the chain's configuration and with each other: chain ids, genesis hashes, fork times, the "
-        "beacon node's clock, how long it keeps blobs, the engine's secret and methods.",
+        "beacon node's clock, how long it keeps blobs, the engine's secret and methods. With --plan everything that "
+        "will be built is listed: each part with its distribution, each setting with its value and where that is from "
+        "(a line of the profile, an environment variable, the default), what parts require and offer, who needs it, "
+        "servers, ports, processes, and where derivation begins. Secrets are left out.",
         epilog="exit code 1: there are problems, one line each",
     )
     command.add_argument("profile", type=Path, metavar="PROFILE.toml")
@@ -31,12 +37,17 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     command.add_argument(
         "--live", action="store_true", help="ask the servers that the profile names; nothing is written"
     )
+    command.add_argument(
+        "--plan", action="store_true", help="tell what will be built from where: every setting with its origin"
+    )
+    command.add_argument("--json", action="store_true", help="what --plan tells, as one JSON object")
     command.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
     registry = discover()
     plan = plan_profile(arguments.profile, registry, os.environ, strict=arguments.strict)
+    account = account_of(plan) if arguments.plan or arguments.json else None
     for warning in (*plan.chain.warnings, *registry.broken):
         print(f"kroma: warning: {warning}", file=sys.stderr)
     lines: tuple[str, ...] = ()
@@ -47,8 +58,11 @@ def run(arguments: argparse.Namespace) -> int:
         if report.problems:
             raise ConfigError(*report.problems)
         lines = report.servers
+    if arguments.json and account is not None:
+        print(json.dumps({**json_of(account), "asked": list(lines)}, indent=2))
+        return 0
     print(f"{arguments.profile}: ok")
-    print(summary(plan))
+    print(summary(plan) if account is None else text_of(account))
     for line in lines:
         print(f"  asked    {line}")
     return 0

@@ -195,20 +195,23 @@ def _lines(inspected: Sequence[_Inspected], plan: Plan, now: float) -> Iterator[
     asked = {id(one.part) for one in inspected}
     for one in inspected:
         for facts in one.facts:
-            told = ", ".join(_told(one.role, facts, now))
+            told = ", ".join(_told(one.role, facts, now, plan.chain.rollup))
             yield f"{one.name(facts)}: {told or 'no answer'}"
     for part in plan.layers:
         if id(part) not in asked and not part.installed.is_wrapper and part.role in (Role.L1, Role.BLOBS, Role.ENGINE):
             yield f"{part.role} {part.installed.offer.kind}: asks no server"
 
 
-def _told(role: Role, facts: Facts, now: float) -> Iterator[str]:
+def _told(role: Role, facts: Facts, now: float, rollup: RollupConfig) -> Iterator[str]:
     if facts.chain_id is not None:
         yield f"chain {facts.chain_id}"
     if facts.genesis is not None:
         yield f"genesis 0x{facts.genesis.hex()[:8]}..."
     if facts.head_time is not None:
         yield f"newest block {max(0, round(now - facts.head_time))} s old"
+    if facts.safe_time is not None:
+        blocks = (facts.safe_time - rollup.genesis.l2_time) // rollup.block_time
+        yield f"safe up to L2 block {rollup.genesis.l2.number + blocks}"
     if role is Role.ENGINE and facts.silent is None:
         yield "fork times compared" if facts.chain_config is not None else "does not tell its fork times"
     if facts.slot_ms is not None:

@@ -12,16 +12,34 @@ from kroma_core.api.settings import Port
 from kroma_core.node.profile import ServerTables
 
 
+@attrs.frozen
+class UsedPort:
+    """A port, and who asks for it: a setting of a server's table or of a part. 0 takes any free one."""
+
+    port: int
+    setting: str
+    owner: str
+
+    def __str__(self) -> str:
+        return f"{self.setting} of {self.owner}"
+
+
+def used_ports(parts: Iterable[tuple[str, Any]], servers: ServerTables) -> tuple[UsedPort, ...]:
+    """Every port that the servers and the parts (name, settings) would listen on."""
+    tables = [(f"[{field.name}]", getattr(servers, field.name)) for field in attrs.fields(ServerTables)]
+    return tuple(
+        UsedPort(port, name, owner)
+        for owner, settings in (*tables, *parts)
+        if settings is not None
+        for name, port in _ports(settings)
+    )
+
+
 def clashing_ports(parts: Iterable[tuple[str, Any]], servers: ServerTables) -> Iterator[str]:
-    """A problem for each port that more than one of the servers and the parts (name, settings) would listen on."""
+    """A problem for each port that more than one of them would listen on."""
     users: dict[int, list[str]] = {}
-    for server in attrs.fields(ServerTables):
-        if (table := getattr(servers, server.name)) is not None:
-            for name, port in _ports(table):
-                users.setdefault(port, []).append(f"{name} of [{server.name}]")
-    for part, settings in parts:
-        for name, port in _ports(settings):
-            users.setdefault(port, []).append(f"{name} of {part}")
+    for used in used_ports(parts, servers):
+        users.setdefault(used.port, []).append(str(used))
     for port, names in sorted(users.items()):
         if port != 0 and len(names) > 1:
             yield f"port {port} is used {len(names)} times: {', '.join(names)}"

@@ -19,13 +19,11 @@ from kroma_core.node.driver import Driver
 from kroma_core.node.isolation.derivation import Derivations, InThisProcess
 from kroma_core.node.profile import LogLevel, SyncMode
 from kroma_core.node.retry import RetryPolicy
+from kroma_core.node.safe_head_store import SAFE_HEADS
 from kroma_core.node.safe_heads import SafeHeadLog, open_safe_heads
 from kroma_core.node.tasks import task_group
 from kroma_core.node.view import NodeView, Service
 from kroma_core.types import Hash32
-
-SAFE_HEADS = "safe_heads.sqlite"
-"""The file of the safe-head log, in the data folder."""
 
 
 @attrs.define(kw_only=True)

@@ -12,6 +12,9 @@ import attrs
 from kroma_core.errors import CriticalError, KromaError
 from kroma_core.types import BlockId
 
+SAFE_HEADS = "safe_heads.sqlite"
+"""The name of the file, in the data folder."""
+
 SCHEMA = 1
 """Raised when the table changes its form; a file of another form is set aside."""
 
@@ -149,3 +152,21 @@ def _telling(what: str, path: Path) -> Iterator[None]:
         raise StoreDamaged(f"{path}: {error}") from error
     except OSError as error:
         raise CriticalError(f"{what} the safe-head log {path}: {error.strerror or error}") from error
+
+
+def last_stored(path: Path) -> Entry | None:
+    """The last entry of a log that is not opened: whoever uses it is not disturbed, and nothing is written.
+
+    None where there is no file, or none that can be read.
+    """
+    if not path.is_file():
+        return None
+    # Without a write-ahead log beside it the file is all there is, and SQLite need not look for (or make) one.
+    mode = "mode=ro" if path.with_name(f"{path.name}-wal").exists() else "immutable=1"
+    query = f"SELECT {_COLUMNS} FROM safe_heads WHERE safe_number IS NOT NULL ORDER BY l1_number DESC LIMIT 1"
+    try:
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?{mode}", uri=True)) as connection:
+            row = connection.execute(query).fetchone()
+    except sqlite3.Error:
+        return None
+    return None if row is None else _entry(row)

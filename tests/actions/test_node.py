@@ -15,7 +15,8 @@ from kroma_core.forks import Fork
 from kroma_core.l1 import L1Heads
 from kroma_core.node.profile import LogLevel
 from kroma_core.node.retry import RetryPolicy
-from kroma_core.node.run import SAFE_HEADS, Node
+from kroma_core.node.run import Node
+from kroma_core.node.safe_head_store import SAFE_HEADS
 from kroma_core.node.view import NodeView
 from tests.actions.actors import ALICE, BOB, Stumbling, World, calldata, new_engine
 from tests.actions.live import rest
