@@ -96,6 +96,20 @@ class BaseFeeParams:
 
 
 @attrs.frozen(kw_only=True)
+class BlockLimits:
+    """The most that any block of an L2 may hold, forced transactions too; None where there is no limit.
+
+    Kroma's engine has them in its chain config, for the circuits of its prover. A block with more is invalid.
+    Spec: kroma-geth, core/block_validator.go.
+    """
+
+    transactions: int | None = None
+    """How many, deposits included."""
+    size: int | None = None
+    """Bytes of the encoded transactions together."""
+
+
+@attrs.frozen(kw_only=True)
 class RollupConfig:
     """A rollup's constants. Lengths in L1 blocks unless their type says seconds."""
 
@@ -113,6 +127,8 @@ class RollupConfig:
     portal: Address
     system_config_address: Address
     base_fee_params: BaseFeeParams
+    block_limits: BlockLimits = BlockLimits()
+    """From the L2's genesis.json: rollup.json does not have them."""
     keep_karst_upgrade_gas: bool = False
     extra: Mapping[str, Any] = attrs.field(factory=dict, eq=False, repr=False)
     """Keys of the source file that have no meaning here (yet), as they stood there; the known ones are written back."""

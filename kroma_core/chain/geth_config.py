@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from kroma_core.chain.config import FORK_TABLES, BaseFeeParams, Family, RollupConfig
+from kroma_core.chain.config import FORK_TABLES, BaseFeeParams, BlockLimits, Family, RollupConfig
 from kroma_core.chain.config_fields import Fields
 from kroma_core.forks import ROLLUP_NODE_ONLY, Change, Fork, Schedule
 from kroma_core.types import Seconds, Timestamp
@@ -45,6 +45,16 @@ def base_fee_params_of_geth_config(fields: Fields, family: Family) -> BaseFeePar
                 denominator_canyon=inner.optional_number("eip1559DenominatorCanyon") or denominator,
             )
     return None
+
+
+def block_limits_of_geth_config(fields: Fields, family: Family) -> BlockLimits:
+    """The limits of blocks in an L2's chain config; 0 there stands for none."""
+    if family is not Family.KROMA:
+        return BlockLimits()
+    return BlockLimits(
+        transactions=fields.optional_number("maxTxPerBlock") or None,
+        size=fields.optional_number("maxTxPayloadBytesPerBlock") or None,
+    )
 
 
 def compare_with_rollup(fields: Fields, rollup: RollupConfig, rollup_source: str, *, in_registry: bool = False) -> None:

@@ -13,7 +13,15 @@ from typing import Any, TypeVar
 import attrs
 
 from kroma_core.chain.builtin import builtin, builtin_names, builtin_with_id, why_no_genesis
-from kroma_core.chain.config import BaseFeeParams, ChainConfig, Family, GenesisBlock, L1ChainConfig, RollupConfig
+from kroma_core.chain.config import (
+    BaseFeeParams,
+    BlockLimits,
+    ChainConfig,
+    Family,
+    GenesisBlock,
+    L1ChainConfig,
+    RollupConfig,
+)
 from kroma_core.chain.config_fields import Fields, Findings
 from kroma_core.chain.genesis_json import (
     genesis_from_json,
@@ -21,7 +29,11 @@ from kroma_core.chain.genesis_json import (
     genesis_header,
     genesis_state,
 )
-from kroma_core.chain.geth_config import base_fee_params_of_geth_config, compare_with_rollup
+from kroma_core.chain.geth_config import (
+    base_fee_params_of_geth_config,
+    block_limits_of_geth_config,
+    compare_with_rollup,
+)
 from kroma_core.chain.l1_config import (
     l1_config_for,
     l1_config_from_json,
@@ -179,7 +191,12 @@ class _GenesisCheck:
             return rollup
         if "chain_op_config" in rollup.extra and params != rollup.base_fee_params:
             self._differs("config: EIP-1559", _constants(params), "chain_op_config", _constants(rollup.base_fee_params))
-        return attrs.evolve(rollup, base_fee_params=params)
+        limits = block_limits_of_geth_config(fields, rollup.family)
+        if self.in_registry and limits != BlockLimits():
+            # kroma-geth puts its own chain config in the place of a known chain's: limits are not in it.
+            self.findings.warnings.append(f"{self.source}: config: limits of blocks have no effect on a known chain")
+            limits = BlockLimits()
+        return attrs.evolve(rollup, base_fee_params=params, block_limits=limits)
 
     def _hash(self, rollup: RollupConfig) -> None:
         rules = rollup.schedule.at(self.genesis.timestamp)

@@ -1,15 +1,19 @@
 from __future__ import annotations
 
+import copy
 import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from kroma_core.chain.config import BaseFeeParams, Family, MissingGenesis
-from kroma_core.chain.load import chain_from_json, load_chain
+from kroma_core.chain.config import BaseFeeParams, BlockLimits, ChainConfig, Family, MissingGenesis
+from kroma_core.chain.genesis_json import genesis_from_json
+from kroma_core.chain.load import assemble_chain, chain_from_json, load_chain
+from kroma_core.chain.rollup_json import rollup_config_from_json
 from kroma_core.errors import ConfigError
 from tests.chain.sample_files import GENESIS, ROLLUP, genesis, rollup, with_key
+from tests.vectors.unit_files import OWN_VECTORS, load
 
 L1: dict[str, Any] = {
     "chainId": 900,
@@ -197,3 +201,39 @@ def test_a_known_chain_may_have_an_old_genesis_file(tmp_path: Path) -> None:
     assert caught.value.problems == (
         f"{tmp_path / 'genesis.json'}: timestamp is 1700000000, but genesis.l2_time of op-sepolia is 1691802540",
     )
+
+
+def kroma_chain(name: str, *, known: bool = False, **config: Any) -> ChainConfig:
+    """A recorded chain whose genesis has these keys in its chain config; `known` is one that engines have built in."""
+    recording = load(OWN_VECTORS / "kroma-chains" / f"{name}.json.xz")
+    content = copy.deepcopy(recording["l2_genesis"])
+    content["config"] |= config
+    rollup = rollup_config_from_json(recording["rollup_config"], source="rollup.json")
+    return assemble_chain(rollup, genesis=genesis_from_json(content, source="genesis.json"), in_registry=known)
+
+
+@pytest.mark.parametrize("name", ["canyon-zk", "mpt-genesis"])
+def test_limits_of_blocks_are_those_of_kroma_s_genesis(name: str) -> None:
+    assert kroma_chain(name).rollup.block_limits == BlockLimits()
+    both = kroma_chain(name, maxTxPerBlock=100, maxTxPayloadBytesPerBlock=2_000_000)
+    assert both.rollup.block_limits == BlockLimits(transactions=100, size=2_000_000)
+    one = kroma_chain(name, maxTxPerBlock=0, maxTxPayloadBytesPerBlock=5)
+    assert one.rollup.block_limits == BlockLimits(size=5)
+
+
+def test_a_limit_of_blocks_that_is_no_count_is_refused() -> None:
+    for value in (-1, "0x64"):
+        with pytest.raises(ConfigError, match=r"genesis\.json: config\.maxTxPerBlock"):
+            kroma_chain("canyon-zk", maxTxPerBlock=value)
+
+
+def test_limits_of_blocks_have_no_effect_on_a_chain_that_engines_know() -> None:
+    """kroma-geth puts the chain config of its own program in the place of such a genesis's."""
+    chain = kroma_chain("canyon-zk", known=True, maxTxPerBlock=100)
+    assert chain.rollup.block_limits == BlockLimits()
+    assert chain.warnings == ("genesis.json: config: limits of blocks have no effect on a known chain",)
+
+
+def test_other_chains_have_no_limits_of_blocks(files: Files) -> None:
+    files.write(genesis=with_key(GENESIS, "config.maxTxPerBlock", 100))
+    assert load_chain(files.rollup, files.genesis).rollup.block_limits == BlockLimits()

@@ -14,7 +14,7 @@ import attrs
 import trio
 
 from kroma_core.chain.base_fee import decode_extra_data, extra_data_of, next_base_fee
-from kroma_core.chain.config import RollupConfig
+from kroma_core.chain.config import BlockLimits, RollupConfig
 from kroma_core.chain.fees import da_footprint, da_footprint_gas_scalar
 from kroma_core.chain.predeploys import MESSAGE_PASSER
 from kroma_core.codec.deposits import decode_deposit, is_deposit
@@ -83,21 +83,21 @@ class ExecutedBlock:
 class Room:
     """What is left of a block being built. A supplier tells by `count` what it has put in.
 
-    `transactions` is how many it has, and `size` how many bytes they have, forced ones included.
+    `transactions` is how many it has, and `size` how many bytes they have, forced ones included; `most` bounds both.
     """
 
     block: BlockExecution
     footprint: int
     footprint_scalar: int
+    most: BlockLimits
     transactions: int
     size: int
 
     def takes(self, raw: bytes) -> bool:
         """Whether a transaction still fits, apart from its gas."""
-        rules = self.block.rules
-        if rules.filled_transactions is not None and self.transactions >= rules.filled_transactions:
+        if self.most.transactions is not None and self.transactions >= self.most.transactions:
             return False
-        if rules.filled_bytes is not None and self.size + len(raw) > rules.filled_bytes:
+        if self.most.size is not None and self.size + len(raw) > self.most.size:
             return False
         return self.footprint + self._footprint_of(raw) <= self.block.environment.gas_limit
 
@@ -206,6 +206,7 @@ def _plan(
     transactions: tuple[bytes, ...],
 ) -> BlockPlan:
     rules = config.schedule.at(timestamp)
+    _check_limits(transactions, config.block_limits)
     if timestamp <= parent.timestamp:
         raise InvalidBlock(f"timestamp {timestamp} is not after the parent's {parent.timestamp}")
     if gas_limit > _MAX_GAS_LIMIT:
@@ -226,6 +227,14 @@ def _plan(
         transactions=transactions,
         rules=rules,
     )
+
+
+def _check_limits(transactions: tuple[bytes, ...], limits: BlockLimits) -> None:
+    if limits.transactions is not None and len(transactions) > limits.transactions:
+        raise InvalidBlock(f"{len(transactions)} transactions, the chain's blocks have at most {limits.transactions}")
+    size = sum(map(len, transactions))
+    if limits.size is not None and size > limits.size:
+        raise InvalidBlock(f"transactions of {size} bytes, the chain's blocks have at most {limits.size}")
 
 
 def open_block(
@@ -279,6 +288,7 @@ async def execute_block(
     if supply is not None and (footprint_scalar is not None or not plan.rules.da_footprint):
         room = Room(
             block=block,
+            most=_fill_limits(plan.rules, config),
             footprint=footprint,
             footprint_scalar=footprint_scalar or 0,
             transactions=len(transactions),
@@ -322,6 +332,14 @@ async def execute_block(
         nodes=nodes,
         codes=codes,
         tips=block.tips,
+    )
+
+
+def _fill_limits(rules: Rules, config: RollupConfig) -> BlockLimits:
+    """What a block is filled up to: the chain's own limits, else what provers of the time are known to take."""
+    limits = config.block_limits
+    return BlockLimits(
+        transactions=limits.transactions or rules.filled_transactions, size=limits.size or rules.filled_bytes
     )
 
 

@@ -8,7 +8,7 @@ from kroma_engine_pyevm.engine import PyEvmEngine
 from kroma_engine_pyevm.store import MemoryStore
 
 from kroma_core.api import Building, Pooled, Sealed
-from kroma_core.chain.config import ChainConfig
+from kroma_core.chain.config import BlockLimits, ChainConfig
 from kroma_core.codec.deposits import DepositTransaction, decode_deposit
 from kroma_core.forks import Fork
 from kroma_core.l2 import Payload, PayloadAttributes
@@ -65,6 +65,13 @@ async def filled(chain: ChainConfig, data: bytes = b"", count: int = POOL) -> Pa
 def test_a_filled_block_has_at_most_a_hundred_transactions_with_the_deposits() -> None:
     chain, _ = chain_and_blocks(CANYON)
     assert len(trio.run(filled, chain).transactions) == 100
+
+
+def test_a_block_is_filled_up_to_the_chain_s_own_limits() -> None:
+    chain, _ = chain_and_blocks(CANYON)
+    for limits in (BlockLimits(transactions=5), BlockLimits(transactions=120)):
+        own = attrs.evolve(chain, rollup=attrs.evolve(chain.rollup, block_limits=limits))
+        assert len(trio.run(filled, own).transactions) == limits.transactions
 
 
 def test_a_filled_block_has_at_most_the_provers_bytes() -> None:
