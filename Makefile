@@ -5,6 +5,8 @@ STAMP := $(VENV)/installed
 PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3; do \
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+EXAMPLES := $(patsubst %/pyproject.toml,%,$(wildcard examples/*/pyproject.toml))
+FORMATTED := kroma_core plugins tests bench peers examples
 RECORDING := tests/vectors/data/op-chains/blobs-jovian.json.xz
 
 .PHONY: run venv test test-slow test-all peers test-peers lint format bench clean
@@ -39,12 +41,14 @@ test-peers: peers
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
-	$(BIN)/ruff format --check kroma_core plugins tests bench peers
+	$(BIN)/ruff format --check $(FORMATTED)
 	$(BIN)/mypy
+	@for example in $(EXAMPLES); do \
+		echo "mypy $$example"; MYPYPATH=$$example:$$example/tests $(BIN)/mypy $$example || exit 1; done
 
 format: $(STAMP)
 	$(BIN)/ruff check --fix .
-	$(BIN)/ruff format kroma_core plugins tests bench peers
+	$(BIN)/ruff format $(FORMATTED)
 
 bench: $(STAMP)
 	$(BIN)/python -m bench.run

@@ -19,6 +19,12 @@ from kroma_core.testing.levels import Level, level_of
 from tests.architecture.sources import ROOT
 
 FOLDER = ROOT / "docs" / "plugins"
+EXAMPLES: dict[Role, tuple[str, ...]] = {
+    Role.DATA: ("examples/plugin_template", "examples/data_directory"),
+    Role.ENGINE: ("examples/engine_faults",),
+    Role.OBSERVE: ("examples/observer_arrow",),
+}
+"""Distributions that fill a role, to read and to copy."""
 OPTIONAL_PROTOCOLS: dict[Role, tuple[type, ...]] = {Role.ENGINE: (StateQueries, TxPool, BlockTraces)}
 """What an offer may have besides, behind a capability."""
 
@@ -43,7 +49,7 @@ def _page(role: Role) -> Iterator[str]:
     yield f"def {HOOK_OF_ROLE[role]}() -> {returns}"
     yield "```"
     yield ""
-    yield f"Begin one with `kroma plugin new NAME --role {role}`."
+    yield f"Begin one with `kroma plugin new NAME --role {role}`." + _examples(role)
     claimed = CAPABILITIES.get(role)
     if claimed:
         yield ""
@@ -58,6 +64,11 @@ def _page(role: Role) -> Iterator[str]:
         modules += [] if other in modules else [other]
     yield from _values(modules)
     yield from _suite(role)
+
+
+def _examples(role: Role) -> str:
+    paths = [f"[`{path}`](../../{path}/README.md)" for path in EXAMPLES.get(role, ())]
+    return f" Worked {'examples' if len(paths) > 1 else 'example'}: {', '.join(paths)}." if paths else ""
 
 
 def _protocol(protocol: type) -> Iterator[str]:
