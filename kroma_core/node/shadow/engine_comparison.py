@@ -195,14 +195,14 @@ class EngineComparison:
         common = await self._newest_common(towards.number)
         number, begun = common + 1, self.clock()
         first = None
-        while number < towards.number and self.clock() - begun < _SLICE:
+        while number <= towards.number and self.clock() - begun < _SLICE:
             payload = await self.leading.block(L2Number(number))
             first = first or payload
             outcome = await self._execute(payload)
             if outcome is not None:
                 return outcome
             number += 1
-        return Behind(cursor=cursor, reason=_executing(first or towards, cursor), delay=0)
+        return Behind(cursor=cursor, reason=_executing(first or towards, cursor), delay=0 if first else 1.0)
 
     async def _newest_common(self, below: int) -> int:
         """Number of the newest block of the leading engine's canonical chain that the follower has."""
