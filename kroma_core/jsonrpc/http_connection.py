@@ -16,6 +16,7 @@ import trio
 
 from kroma_core.errors import NotFound
 from kroma_core.jsonrpc.errors import Code, RpcError
+from kroma_core.jsonrpc.held import Share
 from kroma_core.jsonrpc.http import HttpServer, Request, Response, Route, find_route, split_target
 from kroma_core.jsonrpc.processing import Broken, Processor, contained
 from kroma_core.jsonrpc.websocket import serve_websocket
@@ -54,9 +55,10 @@ class HttpConnection:
         processor: Processor,
         slots: trio.Semaphore,
         waiting: Waiting,
+        share: Share,
     ) -> None:
         self._stream, self._server, self._processor = stream, server, processor
-        self._slots, self._waiting = slots, waiting
+        self._slots, self._waiting, self._share = slots, waiting, share
         self._http = h11.Connection(h11.SERVER, max_incomplete_event_size=server.limits.header)
 
     async def run(self) -> None:
@@ -78,6 +80,7 @@ class HttpConnection:
                 return await self._upgrade(head)
             request = attrs.evolve(request, body=await self._receive_body(request))
             response = await self._answer(request)
+            self._share.release(self._share.size)  # the request's
         except h11.RemoteProtocolError as error:
             await self._refuse(Response.text(f"not a proper HTTP request: {error}\n", error.error_status_hint))
             return False
@@ -139,6 +142,7 @@ class HttpConnection:
                     size += len(event.data)
                     if size > most:
                         raise too_large
+                    self._share.add(len(event.data))
                 else:
                     return b"".join(parts)
         if place.cancelled_caught:
@@ -192,7 +196,7 @@ class HttpConnection:
         if not self._server.websocket or self._server.methods is None:
             raise Refused(Response.text("WebSocket is not served on this port\n", 426 if self._server.methods else 404))
         early = self._http.trailing_data[0]
-        await serve_websocket(self._stream, head, early, self._processor, self._slots, self._server.limits)
+        await serve_websocket(self._stream, head, early, self._processor, self._slots, self._server.limits, self._share)
         return False
 
     async def _refuse(self, response: Response) -> None:
@@ -213,9 +217,18 @@ class HttpConnection:
             *response.headers,
         ]
         data = self._http.send(h11.Response(status_code=response.status, headers=headers))
+        size = len(response.body)
+        self._share.add(size)
         if with_body and response.body:
-            data += self._http.send(h11.Data(data=response.body))
-        await self._send_bytes(data + self._http.send(h11.EndOfMessage()))
+            body = self._http.send(h11.Data(data=response.body))
+            if size > CHUNK:  # not worth a copy to be sent at once with what is before it
+                await self._send_bytes(data)
+                data = body
+            else:
+                data += body
+        end = self._http.send(h11.EndOfMessage())
+        await self._send_bytes(data + end if end else data)
+        self._share.release(size)
 
     async def _send_bytes(self, data: bytes) -> None:
         with trio.move_on_after(self._server.limits.send_seconds):

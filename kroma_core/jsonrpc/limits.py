@@ -35,6 +35,8 @@ class Limits:
     """Time for a client to take an answer."""
     unsent: int = 32 * MIB
     """What may wait for a WebSocket client that reads slowly; with more the connection is closed."""
+    held: int = 256 * MIB
+    """What incomplete requests and untaken answers of all connections may hold; with more, those that hold most end."""
 
 
 DEFAULT = Limits()

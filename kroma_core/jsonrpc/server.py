@@ -20,6 +20,7 @@ from contextlib import contextmanager
 import trio
 
 from kroma_core.errors import ConfigError
+from kroma_core.jsonrpc.held import HeldBytes
 from kroma_core.jsonrpc.http import HttpServer, Request, Response, Route
 from kroma_core.jsonrpc.http_connection import HttpConnection
 from kroma_core.jsonrpc.methods import Methods
@@ -70,6 +71,7 @@ class _Serving:
             methods=server.methods or Methods(), server=server.table, limits=server.limits, emit=server.emit
         )
         self.slots = trio.Semaphore(server.limits.concurrent)
+        self.held = HeldBytes(server.limits.held)
         self._names = itertools.count()
         self._idle: OrderedDict[int, trio.CancelScope] = OrderedDict()
         self._open = 0
@@ -83,7 +85,8 @@ class _Serving:
             self._idle.popitem(last=False)[1].cancel()
         self._open += 1
         try:
-            await HttpConnection(stream, self.server, self.processor, self.slots, self._waiting).run()
+            with self.held.share() as share:
+                await HttpConnection(stream, self.server, self.processor, self.slots, self._waiting, share).run()
         finally:
             self._open -= 1
             await trio.aclose_forcefully(stream)

@@ -22,6 +22,7 @@ from wsproto.frame_protocol import CloseReason
 from wsproto.utilities import LocalProtocolError, RemoteProtocolError
 
 from kroma_core.jsonrpc.connection import Connection, Task
+from kroma_core.jsonrpc.held import Share
 from kroma_core.jsonrpc.limits import Limits
 from kroma_core.jsonrpc.processing import Broken, Processor, contained
 
@@ -41,6 +42,7 @@ async def serve_websocket(
     processor: Processor,
     slots: trio.Semaphore,
     limits: Limits,
+    share: Share,
 ) -> None:
     """Serve a client that asked for a WebSocket with `head`; `early` is what it has already sent after that."""
     socket = WSConnection(ConnectionType.SERVER)
@@ -51,7 +53,7 @@ async def serve_websocket(
     except (RemoteProtocolError, UnicodeError) as error:
         raise h11.RemoteProtocolError(f"WebSocket: {error}") from error
     async with trio.open_nursery() as nursery:
-        await _Client(stream, socket, processor, slots, limits, nursery).run(accepted, early)
+        await _Client(stream, socket, processor, slots, limits, nursery, share).run(accepted, early)
         nursery.cancel_scope.cancel()
 
 
@@ -66,12 +68,13 @@ class _Client:
         slots: trio.Semaphore,
         limits: Limits,
         nursery: trio.Nursery,
+        share: Share,
     ) -> None:
         self._stream, self._socket, self._nursery = stream, socket, nursery
         self._processor, self._slots, self._limits = processor, slots, limits
         self._subscriptions: dict[str, trio.CancelScope] = {}
         self._into_queue, self._queue = trio.open_memory_channel[bytes](math.inf)
-        self._unsent = 0
+        self._unsent, self._share = 0, share
         self._own_slots = trio.Semaphore(AT_ONCE)
         self._written = trio.Event()
 
@@ -112,6 +115,7 @@ class _Client:
                             self._say(CloseConnection(code=CloseReason.MESSAGE_TOO_BIG, reason="message too large"))
                             return
                         parts.append(part)
+                        self._share.add(len(part))
                         if finished:
                             await self._own_slots.acquire()
                             self._nursery.start_soon(self._answer, b"".join(parts))
@@ -135,6 +139,7 @@ class _Client:
                 self.post(answer)
             connection.release()
         finally:
+            self._share.release(len(message))
             self._own_slots.release()
 
     async def _run_task(self, task: Task) -> None:
@@ -155,6 +160,7 @@ class _Client:
             self._nursery.cancel_scope.cancel()
             return
         self._unsent += len(data)
+        self._share.add(len(data))
         try:
             self._into_queue.send_nowait(data)
         except trio.ClosedResourceError:
@@ -168,6 +174,7 @@ class _Client:
                 if scope.cancelled_caught:
                     break
                 self._unsent -= len(data)
+                self._share.release(len(data))
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             pass
         else:
