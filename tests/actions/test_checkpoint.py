@@ -2,20 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
+import trio
 
 from kroma_core.api import Applied
+from kroma_core.chain.config import ChainConfig
 from kroma_core.errors import CriticalError, NotFound
-from kroma_core.events import PipelineReset
+from kroma_core.events import BlockDerived, Event, PipelineReset
 from kroma_core.forks import Fork
 from kroma_core.l1 import L1Label
-from kroma_core.l2 import ForkchoiceState, Payload
+from kroma_core.l2 import ForkchoiceState, L2Label, Payload
+from kroma_core.node.chain_choice import chain_of_recording
+from kroma_core.node.driver import Driver
+from kroma_core.node.profile import SyncMode
+from kroma_core.node.retry import IMPATIENT
+from kroma_core.recording import Recording, open_recording
 from kroma_core.testing.scripted_l1 import ScriptedL1
 from kroma_core.types import ZERO_HASH
-from tests.actions.actors import ALICE, BOB, Stumbling, Verifier, World, new_engine
-from tests.actions.live import of
+from tests.actions.actors import ALICE, BOB, Stumbling, Verifier, World, blob, calldata, new_engine
+from tests.actions.live import of, running, submit
+from tests.vectors.unit_files import OWN_VECTORS
+
+cassette = pytest.importorskip(
+    "kroma_l1_cassette.l1_source", reason="recorded L1s are played by the plugin l1_cassette"
+)
+cassette_engine = pytest.importorskip("kroma_l1_cassette.engine", reason="the plugin l1_cassette plays recordings")
+l1_blobs = pytest.importorskip("kroma_l1_cassette.blob_source", reason="the plugin l1_cassette plays recordings")
 
 
 async def long_world(blocks_on_l1: int = 30) -> World:
@@ -164,6 +180,84 @@ async def test_a_restart_without_the_checkpoint_goes_back_as_far_as_ever() -> No
     verifier = world.verifier(engine)
     assert (await verifier.sync()).hash == world.sequencer.blocks[-1].hash
     assert verifier.derived[0].block.number < 30
+
+
+async def fetched_by_itself(world: World, checkpoint: bytes) -> Verifier:
+    """A node whose engine has fetched the chain below an unsafe block that it was shown, and what came of it."""
+    inner = new_engine(world.config)
+    verifier = world.verifier(inner, sync_mode=SyncMode.EXECUTION_LAYER, checkpoint=checkpoint)
+    *below, last = world.sequencer.blocks
+    async with running(verifier):
+        await submit(verifier, last)
+        for block in below:
+            await inner.execute(block)
+        await trio.sleep(10)
+    return verifier
+
+
+async def test_a_chain_that_the_engine_fetches_first_may_contain_the_checkpoint() -> None:
+    world = await long_world(8)
+    verifier = await fetched_by_itself(world, numbered(world, 9).hash)
+    assert verifier.driver.started
+    assert verifier.driver.heads.safe.hash == world.sequencer.blocks[-1].hash
+
+
+async def test_a_chain_that_the_engine_fetches_first_without_the_checkpoint_is_refused() -> None:
+    world = await long_world(8)
+    with pytest.raises(ExceptionGroup) as caught:
+        await fetched_by_itself(world, bytes(32))
+    assert caught.group_contains(CriticalError, match="the engine does not have that block")
+
+
+# --- a chain of the reference clients
+
+
+@asynccontextmanager
+async def derived_once(name: str, engine_of: Callable[[Recording, ChainConfig], Any]) -> AsyncIterator[tuple[Any, Any]]:
+    """An engine that was driven through a recorded chain and then told that genesis is its head.
+
+    With it a function that makes a driver on it, and on the recorded L1 from its beginning.
+    """
+    problems: list[str] = []
+    with open_recording(OWN_VECTORS / "op-chains" / f"{name}.json.xz") as recording:
+        chain = chain_of_recording(recording.path, problems)
+        assert chain is not None
+        assert recording.expected is not None
+        engine = engine_of(recording, chain)
+
+        def driver(events: list[Event], **settings: Any) -> Driver:
+            l1 = cassette.CassetteL1(recording, follow=False)
+            data = (calldata.CallData(), blob.BlobData([l1_blobs.CassetteBlobs(recording)]))
+            return Driver(
+                config=chain, l1=l1, data=data, engine=engine, emit=events.append, policy=IMPATIENT, **settings
+            )
+
+        await driver([]).follow()
+        assert (await engine.block(L2Label.SAFE)).number == recording.expected.block_count
+        genesis = chain.rollup.genesis.l2.hash
+        assert await engine.set_heads(ForkchoiceState(unsafe=genesis, safe=genesis, finalized=genesis)) == Applied()
+        yield driver, recording.expected
+
+
+@pytest.mark.parametrize("name", ["blobs-jovian", "upgrade-bedrock-to-jovian"])
+async def test_a_recorded_chain_is_derived_from_a_checkpoint_on(name: str) -> None:
+    async with derived_once(name, lambda recording, chain: new_engine(chain)) as (driver, expected):
+        count = expected.block_count
+        trusted, events = expected.block(count // 2), list[Event]()
+        again = driver(events, checkpoint=trusted.hash)
+        await again.follow()
+        assert again.heads.safe.hash == expected.block(count).hash
+        derived = [event.block for event in of(events, BlockDerived)]
+        assert [block.number for block in derived] == list(range(count // 2 + 1, count + 1))
+        assert [block.hash for block in derived] == [expected.block(block.number).hash for block in derived]
+
+
+async def test_an_engine_that_has_recorded_blocks_and_no_state_is_refused() -> None:
+    async with derived_once("plain-jovian", cassette_engine.recorded_engine) as (driver, expected):
+        trusted = expected.block(expected.block_count // 2)
+        with pytest.raises(CriticalError) as caught:
+            await driver([], checkpoint=trusted.hash).follow()
+    assert f"the engine has L2 block {trusted.id}, but not the state after it (the recorded engine" in str(caught.value)
 
 
 # --- refused

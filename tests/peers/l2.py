@@ -47,10 +47,17 @@ class OpGeth(EngineAt):
 
 @asynccontextmanager
 async def op_geth(
-    folder: Path, rollup: Rollup, *, cache: int = 128, p2p: bool = False, name: str = "op-geth"
+    folder: Path,
+    rollup: Rollup,
+    *,
+    cache: int = 128,
+    p2p: bool = False,
+    archive: bool = True,
+    name: str = "op-geth",
 ) -> AsyncIterator[OpGeth]:
-    """An archive node on the rollup's genesis, or on what an earlier one left in `folder`.
+    """A node on the rollup's genesis, or on what an earlier one left in `folder`.
 
+    `archive`: it keeps every state; otherwise, once it is stopped, those of its last two blocks.
     `p2p`: it may have peers, on loopback; `admin_addPeer` names them.
     """
     folder.mkdir(parents=True, exist_ok=True)
@@ -69,7 +76,8 @@ async def op_geth(
     command += ["--http", "--http.addr", "127.0.0.1", "--http.port", port]
     command += ["--http.api", "eth,net,web3,debug,txpool,miner,engine,admin"]
     command += ["--authrpc.addr", "127.0.0.1", "--authrpc.port", authenticated, "--authrpc.jwtsecret", jwt]
-    command += ["--authrpc.vhosts", "*", "--syncmode", "full", "--gcmode", "archive", "--state.scheme", "hash"]
+    command += ["--authrpc.vhosts", "*", "--syncmode", "full", "--state.scheme", "hash"]
+    command += ["--gcmode", "archive" if archive else "full"]
     command += ["--ipcdisable", "--nodiscover", "--rollup.disabletxpoolgossip", "--nat", "none", "--cache", cache]
     command += ["--netrestrict", "127.0.0.1/32"] if p2p else ["--maxpeers", 0]
     async with running(name, [str(part) for part in command], folder, ready=rpc.answers) as started:
