@@ -7,16 +7,15 @@ node.plant["blobs"] = lambda: Response.json({"data": []})
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import Any
 
 import attrs
 import trio
 
-from kroma_core.codec.kzg import commitment_of, proof_of
 from kroma_core.codec.transactions import BLOB, decode_transaction
 from kroma_core.jsonrpc.server import HttpServer, Request, Response, Route, serve_http
+from kroma_core.testing.proven_blobs import committed, proven
 from kroma_core.testing.scripted_l1 import ScriptedL1
 from kroma_core.types import Hash32
 
@@ -109,12 +108,12 @@ class BeaconNode:
         name = bytes.fromhex(request.named["versioned_hash"].removeprefix("0x"))
         if name not in self.l1.blob_hashes:
             return _not_found()
-        commitment = commitment_of(self.l1.blob_content(name))
+        commitment = committed(self.l1.blob_content(name))
         return Response.json({"commitment": f"0x{commitment.hex()}", "data": f"0x{self.content(name).hex()}"})
 
     def _sidecars_of(self, hashes: list[Hash32]) -> Iterator[dict[str, Any]]:
         for index, one in enumerate(hashes):
-            commitment, proof = _proven(self.l1.blob_content(one))
+            commitment, proof = proven(self.l1.blob_content(one))
             yield {
                 "index": str(index),
                 "blob": f"0x{self.content(one).hex()}",
@@ -135,13 +134,6 @@ class BeaconNode:
 
     def _slot_of(self, time: int) -> int:
         return (time - self.l1.genesis_time) // self.slot_seconds
-
-
-@functools.lru_cache(maxsize=64)
-def _proven(blob: bytes) -> tuple[bytes, bytes]:
-    """Commitment and proof of a blob, which take a tenth of a second."""
-    commitment = commitment_of(blob)
-    return commitment, proof_of(blob, commitment)
 
 
 def _not_found() -> Response:

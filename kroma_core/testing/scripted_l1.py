@@ -18,11 +18,12 @@ import attrs
 import trio
 
 from kroma_core.api import Missing
-from kroma_core.codec.kzg import commitment_of, versioned_hash_of
+from kroma_core.codec.kzg import versioned_hash_of
 from kroma_core.codec.receipts import Log
 from kroma_core.errors import KromaError, NotFound
 from kroma_core.l1 import L1Block, L1Heads, L1Label, L1Receipts
 from kroma_core.testing.l1_logs import config_update_log, deposit_log, word
+from kroma_core.testing.proven_blobs import committed
 from kroma_core.testing.scripted_blocks import BlockContent, Mineable, ScriptedTransaction, scripted_block
 from kroma_core.testing.wallet import DYNAMIC_FEE, LEGACY, Wallet
 from kroma_core.types import Address, Hash32, L1Number, L1Ref
@@ -154,7 +155,7 @@ class ScriptedL1:
 
     def add_blob(self, blob: bytes) -> Hash32:
         """Let the source know a blob; returns its versioned hash."""
-        versioned_hash = versioned_hash_of(commitment_of(blob))
+        versioned_hash = versioned_hash_of(committed(blob))
         self._blobs[versioned_hash] = blob
         return versioned_hash
 

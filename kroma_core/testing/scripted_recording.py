@@ -8,7 +8,8 @@ from typing import Any
 
 from kroma_core.chain.config import RollupConfig
 from kroma_core.chain.rollup_json import rollup_config_to_json
-from kroma_core.recording import About, RecordingWriter, TimelineStep
+from kroma_core.recording import About, RecordingWriter, StoredBlob, TimelineStep
+from kroma_core.testing.proven_blobs import proven
 from kroma_core.testing.scripted_l1 import ScriptedL1
 
 L1_CHAIN_CONFIG: Mapping[str, Any] = {
@@ -40,7 +41,11 @@ def record(
             content = l1.content(block_hash)
             writer.add_block(content.header, content.transactions, content.receipts)
         for versioned_hash in l1.blob_hashes:
-            writer.add_blob(l1.blob_content(versioned_hash))
+            data = l1.blob_content(versioned_hash)
+            commitment, proof = proven(data)
+            writer.add_proven_blob(
+                StoredBlob(versioned_hash=versioned_hash, data=data, commitment=commitment, proof=proof)
+            )
         for heads in l1.timeline[-1:] if last_head_only else l1.timeline:
             writer.add_step(
                 TimelineStep(
