@@ -106,22 +106,35 @@ class EngineComparison:
     follower_version: PartVersion
     waiting: Callable[[], Iterable[EngineStep]] = tuple
     clock: Callable[[], float] = trio.current_time
-    _agreed: deque[EngineStep] = attrs.field(factory=deque, init=False)
-    """Steps that were asked together with one before them, and are as expected."""
+    _told: deque[tuple[EngineStep, Followed]] = attrs.field(factory=deque, init=False)
+    """Steps that were asked together with one before them, and what came of each."""
 
     async def compare(self, step: EngineStep) -> Outcome:
         """The same question to the follower, and what became of it."""
-        if not (self._agreed and self._agreed[0] is step):
-            self._agreed.clear()
+        if not (self._told and self._told[0][0] is step):
+            self._told.clear()
             await trio.sleep(_GATHER)
-            self._agreed.extend(await self._asked_together(step))
-        if self._agreed and self._agreed[0] is step:
-            self._agreed.popleft()
-            return Agreed(cursor=await self._cursor(step))
-        return await self._compare_one(step)
+            self._told.extend(await self._asked_together(step))
+        if self._told:
+            _, followed = self._told.popleft()
+            if isinstance(followed, Same):
+                return Agreed(cursor=await self._cursor(step))
+        else:
+            followed = None
+        try:
+            expected, answer = await self._leading_answer(step)
+        except NotFound as error:
+            return Unanswered(cursor=await self._cursor(step), reason=str(error))
+        match followed or await self.follower.follow(step.question, expected):
+            case Lacks():
+                return await self._catch_up(step)
+            case Other(answer=other):
+                return await self._differs(step.question, await self._cursor(step), answer, other)
+            case _:
+                return Agreed(cursor=await self._cursor(step))
 
-    async def _asked_together(self, step: EngineStep) -> Sequence[EngineStep]:
-        """The steps from this one on that the follower agrees on; none where there is one alone."""
+    async def _asked_together(self, step: EngineStep) -> Sequence[tuple[EngineStep, Followed]]:
+        """This step and those after it, with what the follower says to each; nothing where there is one alone."""
         steps, asked = [], []
         for one in itertools.islice(self.waiting(), _TOGETHER):
             try:
@@ -132,21 +145,7 @@ class EngineComparison:
             asked.append((one.question, expected))
         if len(steps) < 2 or steps[0] is not step:
             return ()
-        found = await self.follower.follow_all(asked)
-        return [one for one, followed in zip(steps, found, strict=False) if isinstance(followed, Same)]
-
-    async def _compare_one(self, step: EngineStep) -> Outcome:
-        try:
-            expected, answer = await self._leading_answer(step)
-        except NotFound as error:
-            return Unanswered(cursor=await self._cursor(step), reason=str(error))
-        match await self.follower.follow(step.question, expected):
-            case Lacks():
-                return await self._catch_up(step)
-            case Other(answer=other):
-                return await self._differs(step.question, await self._cursor(step), answer, other)
-            case _:
-                return Agreed(cursor=await self._cursor(step))
+        return tuple(zip(steps, await self.follower.follow_all(asked), strict=False))
 
     async def _leading_answer(self, step: EngineStep) -> tuple[Expectation, EngineAnswer]:
         if step.made is None:

@@ -157,6 +157,11 @@ class EngineFollower:
             passer_root=await passer_root(self.engine, payload, self.config),
         )
 
+    async def _is_below_head(self, payload: Payload) -> bool:
+        if (await self.head()).number <= payload.number:
+            return False
+        return (await self.engine.block(payload.number)).hash == payload.hash
+
     async def _known(self, block_hash: Hash32) -> Payload | None:
         try:
             return await self.engine.block(block_hash)
@@ -173,7 +178,7 @@ class EngineFollower:
         return ForkchoiceState(unsafe=parent, safe=safe, finalized=finalized)
 
     async def _set_heads(self, heads: ForkchoiceState | None, payload: Payload) -> None:
-        if (await self.head()).number > payload.number:
+        if await self._is_below_head(payload):
             return  # it has come further before, and has only to be compared
         wanted = await self._heads_on(payload.hash, heads)
         result = await self.engine.set_heads(wanted)
