@@ -44,6 +44,7 @@ store = "{store}"
 data_dir = "data"
 log_level = "debug"
 log_format = "json"
+isolation = "{isolation}"
 """
 
 
@@ -62,9 +63,10 @@ class Sync:
     folder: Path
     recording: Path
 
-    def prepare(self, store: str = "rocksdb") -> Sync:
+    def prepare(self, store: str = "rocksdb", isolation: str = "none") -> Sync:
         self.folder.mkdir(parents=True)
-        (self.folder / "node.toml").write_text(PROFILE.format(recording=self.recording, store=store))
+        profile = PROFILE.format(recording=self.recording, store=store, isolation=isolation)
+        (self.folder / "node.toml").write_text(profile)
         return self
 
     def start(self) -> subprocess.Popen[str]:

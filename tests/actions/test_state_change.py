@@ -109,11 +109,12 @@ def migrated(lines: list[str]) -> list[int]:
 
 
 @pytest.mark.slow
-def test_a_node_that_is_killed_while_it_migrates_goes_on_where_it_was(tmp_path: Path) -> None:
+@pytest.mark.parametrize("isolation", ["none", "process"])
+def test_a_node_that_is_killed_while_it_migrates_goes_on_where_it_was(tmp_path: Path, isolation: str) -> None:
     expected = recorded_head(TRANSITION)
     resumed = []
-    for lot in (1, 2, 3):
-        sync = Sync(tmp_path / f"killed-{lot}", TRANSITION).prepare()
+    for lot in (1, 3, 5):
+        sync = Sync(tmp_path / f"killed-{lot}", TRANSITION).prepare(isolation=isolation)
         process = sync.start()
         assert process.stderr is not None
         seen: list[int] = []
