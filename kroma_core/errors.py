@@ -18,6 +18,14 @@ class ResetError(KromaError):
     """What was derived no longer rests on the canonical L1 chain: derivation restarts from a safe block that holds."""
 
 
+class DataMissing(ResetError):
+    """Everybody who may have data that L1 names has answered, and nobody has it: an old branch, or it expired."""
+
+
+class EngineSyncing(TemporaryError):
+    """The engine answers, and has yet to fetch or execute what the call rests on."""
+
+
 class CriticalError(KromaError):
     """Nothing sensible can be done: the rollup's own contracts or stores contradict the protocol. The node halts."""
 

@@ -11,6 +11,7 @@ from typing import TypeAlias
 
 import attrs
 
+from kroma_core.errors import DataMissing, EngineSyncing, KromaError
 from kroma_core.l1 import L1Heads
 from kroma_core.types import BlockId, L1Ref, L2Ref
 
@@ -160,6 +161,37 @@ class PipelineReset:
     l1_start: BlockId
 
 
+class Asked(enum.StrEnum):
+    """Of whom something was asked that is asked again."""
+
+    L1 = "l1"
+    L1_HEADS = "l1 heads"
+    DATA = "data"
+    ENGINE = "engine"
+    UNSAFE = "unsafe"
+    """The engine, for a block that no L1 data confirm yet."""
+    DERIVATION = "derivation"
+    """Derivation as a whole, which begins anew."""
+    OTHER = "other"
+
+
+class Trouble(enum.StrEnum):
+    """Why something is asked again."""
+
+    SILENT = "silent"
+    """No answer, or none that can be used."""
+    SYNCING = "syncing"
+    """The engine answers that it is not as far yet."""
+    MISSING = "missing"
+    """Data that L1 names, which nobody has."""
+
+    @classmethod
+    def of(cls, error: KromaError) -> Trouble:
+        if isinstance(error, EngineSyncing):
+            return cls.SYNCING
+        return cls.MISSING if isinstance(error, DataMissing) else cls.SILENT
+
+
 @attrs.frozen(kw_only=True)
 class Retrying:
     """A part did not answer; the call is tried again after `delay` seconds."""
@@ -169,6 +201,9 @@ class Retrying:
     error: str
     attempt: int
     delay: float
+    asked: Asked = Asked.OTHER
+    """OTHER also where a part tells what it tries by itself: its role says the rest."""
+    trouble: Trouble = Trouble.SILENT
 
 
 @attrs.frozen(kw_only=True)

@@ -24,7 +24,8 @@ class DataSource(Protocol):
         """Batcher data carried by each of `txs`, in the same order; empty for a transaction without any.
 
         A blob that does not decode contributes nothing (Spec: ecotone/derivation.md, "Blob Encoding").
-        Raises `TemporaryError` if a needed source does not answer, `ResetError` if the block or a blob is not there.
+        Raises `TemporaryError` if a needed source does not answer, `ResetError` if the block is not
+        there, `DataMissing` if a blob is in none.
         """
         ...
 

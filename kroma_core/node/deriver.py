@@ -16,7 +16,7 @@ from kroma_core.chain.config import ChainConfig
 from kroma_core.derive.attributes import needs_receipts
 from kroma_core.derive.steps import Derived, MustReset, NeedData, NeedL1, NeedL2Block
 from kroma_core.errors import CriticalError, NotFound, ResetError
-from kroma_core.events import BlockDerived, Event, HeadsMoved, L1Reorganised
+from kroma_core.events import Asked, BlockDerived, Event, HeadsMoved, L1Reorganised
 from kroma_core.l1 import L1Label, L1Receipts
 from kroma_core.node.engine_controller import Confirmed, EngineController
 from kroma_core.node.finality import Finality
@@ -77,11 +77,14 @@ class Deriver:
                 inputs = await self.retry(
                     lambda: read_inputs(self.data, block, transactions, rules),
                     f"read batcher data of L1 block {block.number}",
+                    Asked.DATA,
                 )
                 self.machine.feed_data(inputs)
             case NeedL2Block(number=number):
                 try:
-                    payload = await self.retry(lambda: self.engine.block(number), f"read L2 block {number}")
+                    payload = await self.retry(
+                        lambda: self.engine.block(number), f"read L2 block {number}", Asked.ENGINE
+                    )
                 except NotFound as error:
                     raise ResetError(f"L2 block {number} is gone: {error}") from error
                 self.machine.feed_l2(payload)
@@ -94,13 +97,13 @@ class Deriver:
         return False
 
     async def _feed_l1(self, need: NeedL1) -> bool:
-        await self.retry(self.controller.settle, "tell the engine what is safe")
+        await self.retry(self.controller.settle, "tell the engine what is safe", Asked.ENGINE)
         limit = self.limit()
         if limit is not None and need.number > limit:
             self._note_origin()
             return True
         try:
-            ref = await self.retry(lambda: self.l1.ref(need.number), f"find L1 block {need.number}")
+            ref = await self.retry(lambda: self.l1.ref(need.number), f"find L1 block {need.number}", Asked.L1)
         except NotFound as error:
             await self._expect_above_head(need, error)
             self._note_origin()
@@ -113,10 +116,12 @@ class Deriver:
             )
         self._note_origin()
         try:
-            block = await self.retry(lambda: self.l1.block(ref.hash), f"fetch L1 block {ref.id}")
+            block = await self.retry(lambda: self.l1.block(ref.hash), f"fetch L1 block {ref.id}", Asked.L1)
             receipts: L1Receipts = ()
             if needs_receipts(block.header, self.config):
-                receipts = await self.retry(lambda: self.l1.receipts(ref.hash), f"fetch receipts of L1 block {ref.id}")
+                receipts = await self.retry(
+                    lambda: self.l1.receipts(ref.hash), f"fetch receipts of L1 block {ref.id}", Asked.L1
+                )
         except NotFound as error:
             raise ResetError(f"L1 block {ref.id} is gone: {error}") from error
         self._read.append(ref.id)
@@ -126,7 +131,7 @@ class Deriver:
     async def _expect_above_head(self, need: NeedL1, missing: NotFound) -> None:
         """Raise `ResetError` when the block that is not there is not above the L1 head: the source lacks it."""
         try:
-            head = await self.retry(lambda: self.l1.head(L1Label.UNSAFE), "find the L1 head")
+            head = await self.retry(lambda: self.l1.head(L1Label.UNSAFE), "find the L1 head", Asked.L1)
         except NotFound:
             return
         if need.number <= head.number:
@@ -146,7 +151,7 @@ class Deriver:
     async def _is_canonical(self, block: BlockId) -> bool:
         number = L1Number(block.number)
         try:
-            ref = await self.retry(lambda: self.l1.ref(number), f"find L1 block {number}")
+            ref = await self.retry(lambda: self.l1.ref(number), f"find L1 block {number}", Asked.L1)
         except NotFound:
             return False
         return ref.hash == block.hash
@@ -161,14 +166,14 @@ class Deriver:
     async def _include(self, derived: Derived) -> None:
         what = f"include a block on {derived.parent.id}"
         try:
-            result = await self.retry(lambda: self.controller.include(derived), what)
+            result = await self.retry(lambda: self.controller.include(derived), what, Asked.ENGINE)
         except CriticalError as error:
             error.add_note(f"while trying to {what}")
             raise
         if not isinstance(result, Confirmed):
             self.machine.reject(result.reason)
             if not self.config.rollup.schedule.at(derived.derived_from.timestamp).strict_order:
-                await self.retry(self.controller.drop_pending, "drop the rest of a span batch")
+                await self.retry(self.controller.drop_pending, "drop the rest of a span batch", Asked.ENGINE)
             return
         self.machine.confirm(result.payload)
         self.on_derived(derived, result)

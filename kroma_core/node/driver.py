@@ -21,7 +21,7 @@ from kroma_core.chain.config import ChainConfig
 from kroma_core.chain.predeploys import MESSAGE_PASSER
 from kroma_core.derive.l2_blocks import l2_ref
 from kroma_core.errors import CriticalError, NotFound, ResetError, TemporaryError
-from kroma_core.events import Event, HeadsMoved, PipelineReset, Retrying
+from kroma_core.events import Asked, Event, HeadsMoved, PipelineReset
 from kroma_core.l1 import L1Heads
 from kroma_core.l2 import Heads, L2Label, Payload
 from kroma_core.node.checkpoint import Checkpoint, Trusted
@@ -30,7 +30,7 @@ from kroma_core.node.engine_controller import EngineController
 from kroma_core.node.isolation.derivation import Derivations, InThisProcess
 from kroma_core.node.l1_heads import L1HeadTracker
 from kroma_core.node.profile import SyncMode
-from kroma_core.node.retry import Retrier, RetryPolicy
+from kroma_core.node.retry import Retrier, RetryPolicy, tried_again
 from kroma_core.node.safe_heads import SafeHeadLog
 from kroma_core.node.sync_start import find_base, find_sync_start
 from kroma_core.node.tasks import task_group
@@ -181,7 +181,7 @@ class Driver:
             try:
                 await self._finalize(heads.finalized)
             except ResetError as error:
-                await self._reset(str(error))
+                await self._reset(error)
             else:
                 return
 
@@ -214,7 +214,7 @@ class Driver:
     async def _resume(self) -> None:
         """Learn the engine's heads: unsafe blocks can be taken up from here on, whatever L1 does."""
         controller = await self._retry(
-            lambda: EngineController.resumed(self.engine, self.config), "read the engine's heads"
+            lambda: EngineController.resumed(self.engine, self.config), "read the engine's heads", Asked.ENGINE
         )
         self._take(controller)
         genesis = self.config.rollup.genesis.l2.number
@@ -230,7 +230,7 @@ class Driver:
                 await self._derive_on()
                 return
             except ResetError as error:
-                await self._reset(str(error))
+                await self._reset(error)
 
     async def _derive_on(self) -> None:
         with trio.CancelScope() as self._scope:
@@ -252,10 +252,12 @@ class Driver:
         base = await find_base(self.config, self._l2_block, start.safe)
         what = "tell the engine where derivation begins"
         if controller is None or before is None:
-            controller = await self._retry(lambda: EngineController.started(self.engine, self.config, start), what)
+            controller = await self._retry(
+                lambda: EngineController.started(self.engine, self.config, start), what, Asked.ENGINE
+            )
             self._take(controller)
         else:
-            await self._retry(functools.partial(controller.restart, start, before), what)
+            await self._retry(functools.partial(controller.restart, start, before), what, Asked.ENGINE)
         safe = controller.heads.safe
         self.safe_heads.reset(safe)
         if safe.number == self.config.rollup.genesis.l2.number:
@@ -288,15 +290,16 @@ class Driver:
             config=self.config,
             l1=self._l1_ref,
             l2=self._l2_block,
-            state=lambda at: self._retry(lambda: self.engine.storage_root(passer, at), what),
+            state=lambda at: self._retry(lambda: self.engine.storage_root(passer, at), what, Asked.ENGINE),
             finalized_l1=self._tracker.finalized,
         )
         self._trusted = await checkpoint.trusted()
         self._reason = f"{self._reason}, trusting L2 block {self._trusted.block.id}"
         return self._trusted
 
-    async def _reset(self, reason: str) -> None:
+    async def _reset(self, error: ResetError) -> None:
         """Prepare to begin anew. Going the same way again is no progress: a reset goes back, and blocks come again."""
+        reason = str(error)
         reached = self._deriver.reached if self._deriver is not None else _NOWHERE
         if reached > self._furthest:
             self._fruitless_resets, self._furthest = 0, reached
@@ -308,7 +311,10 @@ class Driver:
         if self._fruitless_resets > 1:
             attempt = self._fruitless_resets - 1
             delay = self.policy.delay(attempt)
-            self.emit(Retrying(part="driver", what="derive", error=reason, attempt=attempt, delay=delay))
+            again = tried_again(
+                error, part="driver", what="derive", attempt=attempt, delay=delay, asked=Asked.DERIVATION
+            )
+            self.emit(again)
             self._interrupted = trio.Event()
             with trio.move_on_after(delay):
                 await self._interrupted.wait()
@@ -358,7 +364,9 @@ class Driver:
                 raise ResetError(f"L1 reorg: {what} block {block}, the canonical one is 0x{canonical.hash.hex()}")
         if deriver is not self._deriver:
             return  # derivation has begun anew meanwhile: maybe on another branch
-        moved = await self._retry(lambda: deriver.controller.finalize(found.safe), f"finalise L2 block {found.safe.id}")
+        moved = await self._retry(
+            lambda: deriver.controller.finalize(found.safe), f"finalise L2 block {found.safe.id}", Asked.ENGINE
+        )
         if moved:
             self._tell_heads()
 
@@ -382,11 +390,11 @@ class Driver:
 
     async def _l1_ref(self, which: L1Number | Hash32) -> L1Ref:
         name = f"0x{which.hex()}" if isinstance(which, bytes) else which
-        return await self._retry(lambda: self.l1.ref(which), f"find L1 block {name}")
+        return await self._retry(lambda: self.l1.ref(which), f"find L1 block {name}", Asked.L1)
 
     async def _l2_block(self, which: Hash32 | L2Number | L2Label) -> Payload:
         name = f"0x{which.hex()}" if isinstance(which, bytes) else which
-        return await self._retry(lambda: self.engine.block(which), f"read L2 block {name}")
+        return await self._retry(lambda: self.engine.block(which), f"read L2 block {name}", Asked.ENGINE)
 
     async def _l1_genesis(self) -> BlockId:
         """The first L1 block: from there on the rollup's genesis is safe, whatever came before it on L1."""

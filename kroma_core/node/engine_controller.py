@@ -16,7 +16,7 @@ from kroma_core.api import Building, ExecutionEngine, Gone, Inconsistent, Invali
 from kroma_core.chain.config import ChainConfig
 from kroma_core.derive.l2_blocks import l2_ref
 from kroma_core.derive.steps import Derived
-from kroma_core.errors import NotFound, ResetError, TemporaryError
+from kroma_core.errors import EngineSyncing, NotFound, ResetError, TemporaryError
 from kroma_core.l2 import ForkchoiceState, Heads, Payload
 from kroma_core.node.matching import check_built, mismatch
 from kroma_core.node.sync_start import SyncStart, current_heads
@@ -235,7 +235,7 @@ class EngineController:
     async def _not_ready(self, attempt: str, needed: L2Ref) -> NoReturn:
         """The engine says that it is syncing: it will be ready, unless it lacks what the attempt rests on."""
         await self._expect(needed, attempt)
-        raise TemporaryError(f"{attempt}: the engine is still syncing")
+        raise EngineSyncing(f"{attempt}: the engine is still syncing")
 
     async def _expect(self, needed: L2Ref, attempt: str) -> None:
         if not await self._has(needed):

@@ -9,9 +9,9 @@ import trio
 
 from kroma_core.api import L1Source
 from kroma_core.errors import TemporaryError
-from kroma_core.events import Event, L1HeadsChanged, Retrying
+from kroma_core.events import Asked, Event, L1HeadsChanged
 from kroma_core.l1 import L1Heads
-from kroma_core.node.retry import RetryPolicy
+from kroma_core.node.retry import RetryPolicy, tried_again
 from kroma_core.types import L1Ref
 
 
@@ -50,6 +50,9 @@ class L1HeadTracker:
                 if self.policy.is_last(attempt):
                     raise
                 delay = self.policy.delay(attempt)
-                self.emit(Retrying(part="driver", what="follow L1", error=str(error), attempt=attempt, delay=delay))
+                again = tried_again(
+                    error, part="driver", what="follow L1", attempt=attempt, delay=delay, asked=Asked.L1_HEADS
+                )
+                self.emit(again)
             await trio.sleep(delay)
             attempt += 1

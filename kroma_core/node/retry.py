@@ -8,8 +8,8 @@ from typing import TypeVar
 import attrs
 import trio
 
-from kroma_core.errors import TemporaryError
-from kroma_core.events import Event, Retrying
+from kroma_core.errors import KromaError, TemporaryError
+from kroma_core.events import Asked, Event, Retrying, Trouble
 
 T = TypeVar("T")
 
@@ -43,13 +43,19 @@ class Retrier:
     policy: RetryPolicy
     emit: Callable[[Event], None]
 
-    async def __call__(self, call: Callable[[], Awaitable[T]], what: str) -> T:
+    async def __call__(self, call: Callable[[], Awaitable[T]], what: str, asked: Asked = Asked.OTHER) -> T:
         """Await `call()` until it does not raise `TemporaryError`; raises that when no attempt is left."""
-        return await retrying(call, part=self.part, what=what, policy=self.policy, emit=self.emit)
+        return await retrying(call, part=self.part, what=what, policy=self.policy, emit=self.emit, asked=asked)
 
 
 async def retrying(
-    call: Callable[[], Awaitable[T]], *, part: str, what: str, policy: RetryPolicy, emit: Callable[[Event], None]
+    call: Callable[[], Awaitable[T]],
+    *,
+    part: str,
+    what: str,
+    policy: RetryPolicy,
+    emit: Callable[[Event], None],
+    asked: Asked = Asked.OTHER,
 ) -> T:
     """Await `call()` until it does not raise `TemporaryError`; raises that when the policy's attempts are used up."""
     attempt = 1
@@ -60,6 +66,19 @@ async def retrying(
             if policy.is_last(attempt):
                 raise
             delay = policy.delay(attempt)
-            emit(Retrying(part=part, what=what, error=str(error), attempt=attempt, delay=delay))
+            emit(tried_again(error, part=part, what=what, attempt=attempt, delay=delay, asked=asked))
         await trio.sleep(delay)
         attempt += 1
+
+
+def tried_again(error: KromaError, *, part: str, what: str, attempt: int, delay: float, asked: Asked) -> Retrying:
+    """The event that tells of it."""
+    return Retrying(
+        part=part,
+        what=what,
+        error=str(error),
+        attempt=attempt,
+        delay=delay,
+        asked=asked,
+        trouble=Trouble.of(error),
+    )

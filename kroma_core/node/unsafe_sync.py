@@ -16,10 +16,10 @@ from kroma_core.chain.config import ChainConfig
 from kroma_core.codec.payloads import block_hash_of
 from kroma_core.derive.l2_blocks import l2_ref
 from kroma_core.errors import DecodeError, ResetError, TemporaryError
-from kroma_core.events import Event, Retrying, Searching, UnsafePayload
+from kroma_core.events import Asked, Event, Searching, UnsafePayload
 from kroma_core.l2 import Payload
 from kroma_core.node.engine_controller import EngineController
-from kroma_core.node.retry import RetryPolicy
+from kroma_core.node.retry import RetryPolicy, tried_again
 from kroma_core.node.unsafe_queue import MAX_BYTES, Outcome, UnsafeQueue, Waiting, size_of
 from kroma_core.types import L2Ref, Timestamp
 
@@ -80,8 +80,9 @@ class UnsafeSync:
                 if self.policy.is_last(attempt):
                     raise
                 delay = self.policy.delay(attempt)
+                what = "insert unsafe blocks"
                 self.emit(
-                    Retrying(part="driver", what="insert unsafe blocks", error=str(error), attempt=attempt, delay=delay)
+                    tried_again(error, part="driver", what=what, attempt=attempt, delay=delay, asked=Asked.UNSAFE)
                 )
                 await trio.sleep(delay)
                 attempt += 1

@@ -10,6 +10,7 @@ import attrs
 
 from kroma_core.derive.channels import ChannelProblem
 from kroma_core.events import (
+    Asked,
     BatchPlace,
     BlockDerived,
     ChannelRead,
@@ -34,7 +35,7 @@ from kroma_core.events import (
 )
 from kroma_core.node.explain.schema import HOLDS, INSERT, OF_L1, READ_AGAIN, REORGANISED
 from kroma_core.node.explain.store import Change
-from kroma_core.node.explain.trouble import Asked, asked_of
+from kroma_core.node.explain.trouble import asked_of
 from kroma_core.types import BlockId, L1Ref
 
 KEPT: Final = frozenset(
@@ -233,6 +234,7 @@ class Ledger:
             "delay": event.delay,
             "since": began,
             "count": count + 1,
+            "trouble": event.trouble,
             "over": False,
         }
         self.note(f"trouble/{asked}", trouble, now)

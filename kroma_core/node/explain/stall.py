@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from typing import Any
 
 import attrs
 
+from kroma_core.events import Asked, Trouble
 from kroma_core.node.explain.answer import Answer
 from kroma_core.node.explain.data_causes import Cause, data_causes
 from kroma_core.node.explain.situation import Situation
-from kroma_core.node.explain.trouble import Asked
 
 QUIET = 30.0
 """Seconds without a sign of life after which a node counts as not running."""
@@ -19,8 +18,6 @@ STALE = 120.0
 """Seconds after which an L1 head is old: ten slots of mainnet."""
 LOOP = 3
 """Resets without a new block from which on they are the trouble."""
-
-_BLOBS = re.compile(r"\bblobs?\b")
 
 
 @attrs.frozen(kw_only=True)
@@ -47,6 +44,7 @@ def stall(situation: Situation, around: Surroundings) -> Answer:
     facts = [(cause.code, cause.text) for cause in causes[1:]]
     facts.append(("safe head", f"L2 block {safe}" + _since(situation)))
     facts.append(("L1", f"read up to {current[0] if current else 'nothing'}, head {head if heads else 'not known'}"))
+    facts += _finality(situation)
     if causes[0].rule:
         facts.append(("rule", causes[0].rule))
     data: dict[str, Any] = {
@@ -62,6 +60,17 @@ def stall(situation: Situation, around: Surroundings) -> Answer:
 def _since(situation: Situation) -> str:
     last = situation.last_block
     return f", derived from L1 block {last['l1']}" if last else ", where derivation began"
+
+
+def _finality(situation: Situation) -> Iterator[tuple[str, str]]:
+    """Why the finalised head is not the safe one: it waits for L1 blocks to be final there."""
+    heads, l1, last = situation.state("heads"), situation.state("l1_heads"), situation.last_block
+    if heads is None or heads[0]["finalized"]["number"] >= situation.safe_number:
+        return
+    final = l1[0]["finalized"] if l1 is not None else None
+    shown = "the L1 source shows no finalised block" if final is None else f"finalised on L1: block {final['number']}"
+    needed = f", and the safe head rests on L1 block {last['l1']}" if last is not None else ""
+    yield "finalised", f"L2 block {heads[0]['finalized']['number']}; {shown}{needed}"
 
 
 def _causes(situation: Situation, around: Surroundings) -> Iterator[Cause]:
@@ -118,7 +127,7 @@ def _troubles(situation: Situation) -> Iterator[Cause]:
     for kind in (Asked.DATA, Asked.ENGINE, Asked.L1, Asked.L1_HEADS, Asked.OTHER):
         if kind.value in found:
             yield _trouble(kind, found[kind.value])
-    named = {"engine": "engine_silent", "l1": "l1_silent", "blobs": "blobs_missing"}
+    named = {"engine": "engine_silent", "l1": "l1_silent", "blobs": "data_silent", "data": "data_silent"}
     servers: dict[str, list[dict[str, Any]]] = {}
     for _, server, _ in situation.states("server/"):
         servers.setdefault(server["part"], []).append(server)
@@ -133,10 +142,9 @@ def _trouble(kind: Asked, trouble: dict[str, Any]) -> Cause:
     error, times = trouble["error"], f"tried {trouble['count']} times"
     text = f"{trouble['what']}: {error} ({times})"
     if kind is Asked.DATA:
-        missing = _BLOBS.search(error) is not None
-        code, who = ("blobs_missing", "blobs are missing") if missing else ("data_silent", "the data source is silent")
+        code, who = "data_silent", "who should have the batcher's data does not answer"
     elif kind is Asked.ENGINE:
-        syncing = "syncing" in error.lower()
+        syncing = trouble.get("trouble") == Trouble.SYNCING
         code, who = (
             ("engine_syncing", "the engine is syncing") if syncing else ("engine_silent", "the engine is silent")
         )
@@ -157,8 +165,8 @@ def _reset_loop(situation: Situation) -> Iterator[Cause]:
     if count < LOOP or trouble is None:
         return
     reason = trouble[0]["error"]
-    blobs = _BLOBS.search(reason) is not None
-    code, text = ("blobs_missing", "blobs are missing, and ") if blobs else ("reset_loop", "")
+    missing = trouble[0].get("trouble") == Trouble.MISSING
+    code, text = ("blobs_missing", "the batcher's data are missing, and ") if missing else ("reset_loop", "")
     text += f"derivation begins anew again and again ({count} times): {reason}"
     yield Cause(code, text, numbers={"resets": count})
 

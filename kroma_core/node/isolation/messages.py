@@ -11,7 +11,9 @@ import attrs
 from kroma_core.errors import (
     ConfigError,
     CriticalError,
+    DataMissing,
     DecodeError,
+    EngineSyncing,
     KromaError,
     NotFound,
     ResetError,
@@ -22,7 +24,10 @@ from kroma_core.events import Event
 LENGTH: Final = struct.Struct(">Q")
 """Before each message: how many bytes it has."""
 
-_BASES: Final = (NotFound, ConfigError, DecodeError, TemporaryError, ResetError, CriticalError, KromaError)
+_BASES: Final = (
+    NotFound, ConfigError, DecodeError, EngineSyncing, TemporaryError, DataMissing, ResetError, CriticalError,
+    KromaError,
+)  # fmt: skip
 """What an error of a plugin's own kind crosses as: the first of these that it is."""
 
 

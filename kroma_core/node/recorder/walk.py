@@ -15,10 +15,10 @@ import trio
 
 from kroma_core.api import L1Source
 from kroma_core.errors import CriticalError, NotFound, TemporaryError
-from kroma_core.events import Retrying
+from kroma_core.events import Asked
 from kroma_core.l1 import L1Block, L1Heads, L1Label, L1Receipts
 from kroma_core.node.recorder.tape import Tape
-from kroma_core.node.retry import Retrier
+from kroma_core.node.retry import Retrier, tried_again
 from kroma_core.types import BlockId, Hash32, L1Number, L1Ref
 
 KEPT: Final = 16
@@ -97,7 +97,9 @@ class RecordedWalk:
                 delay = self.retry.policy.delay(attempt)
                 what = "follow the L1 that is recorded"
                 self.retry.emit(
-                    Retrying(part=self.retry.part, what=what, error=str(error), attempt=attempt, delay=delay)
+                    tried_again(
+                        error, part=self.retry.part, what=what, attempt=attempt, delay=delay, asked=Asked.L1_HEADS
+                    )
                 )
             await trio.sleep(delay)
             attempt += 1
@@ -181,4 +183,4 @@ class RecordedWalk:
         return await self._asked(lambda: self.source.ref(L1Number(number)), number)
 
     async def _asked(self, call: Callable[[], Awaitable[T]], number: int) -> T:
-        return await self.retry(call, f"record L1 block {number}")
+        return await self.retry(call, f"record L1 block {number}", Asked.L1)

@@ -11,7 +11,7 @@ import trio
 
 from kroma_core.api import BlobSource, Missing
 from kroma_core.codec.kzg import check_blob
-from kroma_core.errors import DecodeError, ResetError, TemporaryError
+from kroma_core.errors import DataMissing, DecodeError, TemporaryError
 from kroma_core.forks import Rules
 from kroma_core.l1 import InboxTransaction
 from kroma_core.types import Hash32, L1Ref
@@ -40,8 +40,8 @@ class BlobData:
     async def read(self, block: L1Ref, txs: Sequence[InboxTransaction]) -> Sequence[tuple[bytes, ...]]:
         """The data of each transaction's blobs; a blob that does not decode contributes nothing.
 
-        Raises `ResetError` where every source answers and one blob is in none, `TemporaryError` where a blob is missing
-        and some source did not answer.
+        Raises `DataMissing` where every source answers and one blob is in none, `TemporaryError` where a blob is
+        missing and some source did not answer.
         """
         wanted = list(dict.fromkeys(one for tx in txs for one in tx.blob_hashes))
         blobs = await self._fetch(block, wanted) if wanted else {}
@@ -80,7 +80,7 @@ class BlobData:
             if silent:
                 raise TemporaryError(f"fetch {what}{more}: {silent[0]}") from silent[0]
             asked = f" ({', '.join(empty)})" if empty else ""
-            raise ResetError(
+            raise DataMissing(
                 f"fetch {what}{more}: expected from one of {len(self._sources)} blob sources{asked}, none has it"
             )
         return found
