@@ -74,6 +74,24 @@ def merkle_patricia_withdrawal(word: int = 1) -> WithdrawalProof:
     )  # fmt: skip
 
 
+def merkle_patricia_account(address: Address) -> AccountStateProof:
+    """Over the same tries, with a slot that holds something and one that does not; `address` may be another's."""
+    sample = merkle_patricia_withdrawal()
+    slots = ((MESSAGE.slot, sample.storage_proof), (OTHER_SLOT, sample.storage_proof)) if address == PASSER else ()
+    return AccountStateProof(
+        address=address, header=sample.header, account_proof=sample.account_proof,
+        slots=tuple([SlotProof(slot=slot, nodes=nodes) for slot, nodes in slots]),
+    )  # fmt: skip
+
+
+def _no_account_file() -> Any:
+    world = ZkWorld()
+    absent = b"\x5a" * 20
+    return account_json(
+        AccountStateProof(address=absent, header=header(world.root), account_proof=world.account(absent), slots=())
+    )
+
+
 def _account_file() -> Any:
     world = ZkWorld()
     slots = tuple([SlotProof(slot=slot, nodes=world.slot(slot)) for slot in (OTHER_SLOT, b"\1" * 32)])
@@ -86,6 +104,9 @@ FILES: dict[str, Any] = {
     "withdrawal-zk": withdrawal_json(ZkWorld().withdrawal(), 3),
     "withdrawal-mpt": withdrawal_json(merkle_patricia_withdrawal(), 3),
     "account-zk": _account_file(),
+    "account-mpt": account_json(merkle_patricia_account(PASSER)),
+    "no-account-zk": _no_account_file(),
+    "no-account-mpt": account_json(merkle_patricia_account(ALICE)),
 }
 
 
