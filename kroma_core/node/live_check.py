@@ -22,6 +22,7 @@ from kroma_core.chain.config_fields import Fields, Findings
 from kroma_core.chain.geth_config import compare_with_rollup
 from kroma_core.errors import ConfigError, KromaError
 from kroma_core.node.data_directory import expect_own
+from kroma_core.node.live_checkpoint import look_for_checkpoint
 from kroma_core.node.plan import Plan, PlannedPart
 
 LONGEST: Final = 30.0
@@ -75,10 +76,14 @@ async def check_live(plan: Plan, *, clock: Clock = time.time) -> LiveReport:
     problems += findings.problems
     problems += _beacon_problems(inspected)
     problems += _retention_problems(inspected, plan, clock())
+    servers = list(_lines(inspected, plan, clock()))
+    if not problems:
+        with tempfile.TemporaryDirectory(prefix="kroma-check-") as folder:
+            checkpoint = await look_for_checkpoint(plan, clock, Path(folder), LONGEST)
+        problems += checkpoint.problems
+        servers += [checkpoint.told] if checkpoint.told is not None else []
     return LiveReport(
-        problems=tuple(dict.fromkeys(problems)),
-        warnings=tuple(findings.warnings),
-        servers=tuple(_lines(inspected, plan, clock())),
+        problems=tuple(dict.fromkeys(problems)), warnings=tuple(findings.warnings), servers=tuple(servers)
     )
 
 

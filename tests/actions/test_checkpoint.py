@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
+import attrs
 import pytest
 import trio
 
-from kroma_core.api import Applied
+from kroma_core.api import Applied, Capability, Facts
 from kroma_core.chain.config import ChainConfig
 from kroma_core.errors import CriticalError, NotFound
 from kroma_core.events import BlockDerived, Event, PipelineReset
@@ -18,13 +20,17 @@ from kroma_core.l1 import L1Label
 from kroma_core.l2 import ForkchoiceState, L2Label, Payload
 from kroma_core.node.chain_choice import chain_of_recording
 from kroma_core.node.driver import Driver
+from kroma_core.node.live_check import LiveReport, check_live
+from kroma_core.node.plan import plan_profile
 from kroma_core.node.profile import SyncMode
+from kroma_core.node.registry import collect
 from kroma_core.node.retry import IMPATIENT
 from kroma_core.recording import Recording, open_recording
 from kroma_core.testing.scripted_l1 import ScriptedL1
 from kroma_core.types import ZERO_HASH
 from tests.actions.actors import ALICE, BOB, Stumbling, Verifier, World, blob, calldata, new_engine
 from tests.actions.live import of, running, submit
+from tests.node.sample_parts import SamplePlugin, offer
 from tests.vectors.unit_files import OWN_VECTORS
 
 cassette = pytest.importorskip(
@@ -258,6 +264,56 @@ async def test_an_engine_that_has_recorded_blocks_and_no_state_is_refused() -> N
         with pytest.raises(CriticalError) as caught:
             await driver([], checkpoint=trusted.hash).follow()
     assert f"the engine has L2 block {trusted.id}, but not the state after it (the recorded engine" in str(caught.value)
+
+
+LIVE_PROFILE = """
+[chain]
+recording = "{recording}"
+[l1]
+kind = "sample"
+[[data]]
+kind = "sample"
+[engine]
+kind = "server"
+[node]
+checkpoint = "0x{checkpoint}"
+"""
+
+
+async def asked(engine: Any, checkpoint: bytes, folder: Path) -> LiveReport:
+    """What `kroma check --live` finds out from a server that is this engine."""
+
+    @asynccontextmanager
+    async def opened(settings: Any, context: Any) -> AsyncIterator[Any]:
+        yield engine
+
+    async def inspect(settings: Any, context: Any) -> tuple[Facts, ...]:
+        return (Facts(server="http://engine"),)
+
+    server = attrs.evolve(offer("server", capabilities=frozenset({Capability.EXECUTES})), open=opened, inspect=inspect)
+    installed = collect([("acme", "1", SamplePlugin(l1=[offer("sample")], data=[offer("sample")], engine=[server]))])
+    path = folder / "node.toml"
+    recording = OWN_VECTORS / "op-chains" / "plain-jovian.json.xz"
+    path.write_text(LIVE_PROFILE.format(recording=recording, checkpoint=checkpoint.hex()))
+    return await check_live(plan_profile(path, installed, {}))
+
+
+async def test_a_server_is_asked_for_the_checkpoint_before_the_first_start(tmp_path: Path) -> None:
+    async with derived_once("plain-jovian", lambda recording, chain: new_engine(chain)) as (driver, expected):
+        engine, trusted = driver([]).engine, expected.block(20)
+        before = await engine.heads()
+        report = await asked(engine, trusted.hash, tmp_path)
+        assert report.problems == ()
+        assert report.servers[-1] == f"engine server: it has the checkpoint, L2 block {trusted.id}"
+        assert await engine.heads() == before
+        [problem] = (await asked(engine, bytes(32), tmp_path)).problems
+        assert problem.startswith(f"engine 'server' (acme 1): checkpoint 0x{'00' * 32}: the engine does not have that")
+
+
+async def test_a_server_without_the_state_is_told_before_the_first_start(tmp_path: Path) -> None:
+    async with derived_once("plain-jovian", cassette_engine.recorded_engine) as (driver, expected):
+        [problem] = (await asked(driver([]).engine, expected.block(20).hash, tmp_path)).problems
+        assert "but not the state after it" in problem
 
 
 # --- refused

@@ -26,6 +26,12 @@ async def ran(folder: Path, rollup: Rollup, engine: dict[str, Any], checkpoint: 
         return await started.ended(100), started.log.read_text()
 
 
+async def checked(folder: Path) -> tuple[int, str]:
+    """Exit code and messages of `kroma check --live` of the same node."""
+    async with running("check", [KROMA, "check", "--live", folder / "node.toml"], folder) as started:
+        return await started.ended(60), started.log.read_text()
+
+
 def test_derivation_begins_above_a_block_of_a_copied_data_directory(tmp_path: Path) -> None:
     world = read_vector(RECORDING)
     rollup, blocks = recorded_rollup(world), world["expected"]["blocks"]
@@ -41,6 +47,9 @@ def test_derivation_begins_above_a_block_of_a_copied_data_directory(tmp_path: Pa
             assert code == 0, said
             assert f"above L2 block {trusted['number']} ({trusted['hash']})" in said
             assert f"safe {last['number']} ({last['hash']})" in said
+            code, said = await checked(tmp_path / "node")
+            assert code == 0, said
+            assert f"engine rpc: it has the checkpoint, L2 block {trusted['number']} ({trusted['hash']})" in said
             wrong = "0x" + "17" * 32
             code, said = await ran(tmp_path / "wrong", rollup, engine_rpc(copy), wrong)
             assert code == 1
@@ -62,6 +71,9 @@ def test_a_block_whose_state_op_geth_has_pruned_is_refused(tmp_path: Path) -> No
             head = await engine.rpc.block("latest")
             assert head["hash"] == blocks[-1]["hash"]
             code, said = await ran(tmp_path / "node", rollup, engine_rpc(engine), trusted["hash"])
+            assert code == 1
+            assert "but not the state after it" in said
+            code, said = await checked(tmp_path / "node")
             assert code == 1
             assert "but not the state after it" in said
 
