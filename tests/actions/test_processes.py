@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import resource
 import signal
 import subprocess
@@ -79,6 +80,7 @@ def test_a_disk_that_is_full_is_told_and_the_next_start_goes_on(
     )
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
-    told = [line for line in done.stderr.splitlines() if line.startswith("kroma: ")]
-    assert said in told[-1]
+    told = [json.loads(line) for line in done.stderr.splitlines()]
+    assert told[-1]["event"] == "failed"
+    assert said in told[-1]["error"]
     assert sync.finished().heads["safe"] == recorded_head(RECORDING)
