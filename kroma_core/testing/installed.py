@@ -22,8 +22,8 @@ class Installed:
     version: str
 
 
-def installed_offers(kind: str, role: Role | None = None) -> list[Installed]:
-    """Every offer of that kind. Errors of a plugin that cannot be loaded come through: its author is asking."""
+def installed_offers(kind: str | None = None, role: Role | None = None) -> list[Installed]:
+    """Every offer of that kind and role; None for any. Errors of a plugin that cannot be loaded come through."""
     found: list[Installed] = []
     for entry in metadata.entry_points(group=ENTRY_POINT_GROUP):
         manager = pluggy.PluginManager(PROJECT)
@@ -35,6 +35,6 @@ def installed_offers(kind: str, role: Role | None = None) -> list[Installed]:
                 found += [
                     Installed(role=filled, offer=offer, distribution=name, version=version)
                     for offer in offers
-                    if offer.kind == kind and role in (None, filled)
+                    if kind in (None, offer.kind) and role in (None, filled)
                 ]
     return found

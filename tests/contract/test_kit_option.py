@@ -4,7 +4,18 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
+
+import trio
+
+from kroma_core.api import Offer, PluginContext, Role
+from kroma_core.testing.conformance.suites import default_maker
+from kroma_core.testing.engine import EngineSuite
+from kroma_core.testing.installed import Installed
+from tests.node.sample_parts import NoSettings
 
 
 def pytest_in(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -81,3 +92,23 @@ def test_without_the_option_nothing_of_the_kit_is_imported(tmp_path: Path) -> No
     )
     done = pytest_in(tmp_path)
     assert done.returncode == 0, done.stdout
+
+
+def test_an_engine_on_another_is_opened_on_the_installed_one_that_executes(tmp_path: Path) -> None:
+    class Recorded(EngineSuite):
+        __test__ = False
+        open_engine: Any = None
+
+    @asynccontextmanager
+    async def open_thin(settings: Any, context: PluginContext, *, engine: Any) -> AsyncIterator[Any]:
+        yield engine
+
+    thin = Offer(kind="thin", config=NoSettings, open=open_thin, requires=(Role.ENGINE,))
+    maker: Any = default_maker(Installed(role=Role.ENGINE, offer=thin, distribution="acme", version="1"))
+    chain, _ = Recorded().recorded(1)
+
+    async def main() -> None:
+        async with maker().open_engine(chain, tmp_path) as engine:
+            assert (await engine.heads()).unsafe == chain.rollup.genesis.l2.hash
+
+    trio.run(main)

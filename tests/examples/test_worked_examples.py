@@ -75,7 +75,4 @@ def test_an_example_as_a_wheel_in_a_fresh_environment_passes_its_tests_and_the_k
     tests = fresh.python("-m", "pytest", "-q", "-p", "no:cacheprovider", cwd=source)
     assert re.search(r"^\d+ passed", tests, re.M), tests
     kit = fresh.python("-m", "pytest", "--kroma-conformance", f"kind={KINDS[name]}", cwd=source)
-    told = kit.partition("Level reached:")[2].splitlines()
-    shown = (EXAMPLES / name / "README.md").read_text().partition("Level reached:")[2].splitlines()
-    assert told[0].startswith(" **load**"), kit
-    assert told[2:8] == shown[2:8], "the report in the README is another one"
+    assert "Level reached: **load**" in kit, kit

@@ -64,6 +64,7 @@ def provide_engines() -> Sequence[Offer[ExecutionEngine]]:
                     Capability.TX_POOL,
                     Capability.STATELESS,
                     Capability.MIGRATION,
+                    Capability.BLOCK_TRACES,
                 }
             ),
         )

@@ -13,6 +13,8 @@ from tempfile import TemporaryDirectory
 from types import ModuleType
 from typing import Any
 
+import attrs
+
 from kroma_core.api import BlobSource, Capability, PluginContext, Role
 from kroma_core.chain.config import ChainConfig
 from kroma_core.codec.kzg import BLOB_SIZE
@@ -22,7 +24,7 @@ from kroma_core.testing.block_traces import BlockTracesSuite
 from kroma_core.testing.data_source import DataSourceSuite
 from kroma_core.testing.declared import DeclaredSuite
 from kroma_core.testing.engine import EngineSuite
-from kroma_core.testing.installed import Installed
+from kroma_core.testing.installed import Installed, installed_offers
 from kroma_core.testing.l1_source import L1SourceSuite
 from kroma_core.testing.observer import ObserverSuite
 from kroma_core.testing.proof import ProofSystemSuite
@@ -109,14 +111,38 @@ def _data_maker(found: Installed) -> type:
     return DataMaker
 
 
-def _engine_maker(found: Installed) -> type:
+def _engine_maker(found: Installed) -> type | None:
     class EngineMaker:
         @asynccontextmanager
         async def open_engine(self, chain: ChainConfig, folder: Path) -> AsyncIterator[Any]:
             async with opened(found, chain, folder) as engine:
                 yield engine
 
-    return EngineMaker
+    return _wrapper_maker(found) if Role.ENGINE in found.offer.requires else EngineMaker
+
+
+def _wrapper_maker(found: Installed) -> type | None:
+    """For an engine that stands on another: on the one installed that executes and needs nothing but its defaults."""
+    able = [
+        one
+        for one in installed_offers(role=Role.ENGINE)
+        if Capability.EXECUTES in one.offer.capabilities
+        and Role.ENGINE not in one.offer.requires
+        and all(field.default is not attrs.NOTHING for field in attrs.fields(one.offer.config))
+    ]
+    if len(able) != 1:
+        return None
+    [below] = able
+
+    class WrapperMaker:
+        @asynccontextmanager
+        async def open_engine(self, chain: ChainConfig, folder: Path) -> AsyncIterator[Any]:
+            own = folder / "below"
+            own.mkdir(exist_ok=True)
+            async with opened(below, chain, own) as engine, opened(found, chain, folder, engine=engine) as wrapper:
+                yield wrapper
+
+    return WrapperMaker
 
 
 def _observer_maker(found: Installed) -> type:
