@@ -28,12 +28,12 @@ class Turns:
 
     _process: subprocess.Popen[str]
 
-    def take(self) -> dict[str, Any]:
-        """One pass; its report. Raises `GoMissing` when the program has ended."""
+    def take(self, asked: str = "") -> dict[str, Any]:
+        """One pass, of what is `asked` on its line; its report. Raises `GoMissing` when the program has ended."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         try:
-            self._process.stdin.write("\n")
+            self._process.stdin.write(f"{asked}\n")
             self._process.stdin.flush()
         except BrokenPipeError:
             pass  # it has ended: its answer is empty

@@ -3,25 +3,30 @@
     python -m bench.zktrie [--hashes N] [--accounts N] [--passes N] [--without-go] [--json]
 
 Where Go is installed, go-iden3-crypto (bench/opnode/poseidon), whose parameters Kroma took over, computes the same
-chain of hashes in turns with ours. Both are CPU time. No package of Kroma's trie itself is to be had for Go or Python.
+chain of hashes in turns with ours, and Kroma's own trie with these hashes (bench/opnode/zktrie) makes the same changes
+and comes to the same roots. All are CPU time.
 
 The block of the trie's rows has 100 transfers between accounts of a trie in memory: 200 accounts change, three fee
 vaults, and eight slots of the L1 attributes contract. The blocks of the engine's rows have as many signed transfers,
-executed by the embedded engine on a Kroma chain with ZK-trie state, from raw bytes to stored blocks.
+executed by the embedded engine on a Kroma chain with ZK-trie state, from raw bytes to stored blocks. At last the trie's
+accounts are migrated to a Merkle-Patricia trie.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import statistics
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
 import attrs
 import trio
+from kroma_engine_pyevm.chain import ChainStore
+from kroma_engine_pyevm.migration import migrate
 from kroma_engine_pyevm.store import MemoryStore
 
 from bench.engine_transfers import chain_with, engine_seconds, workload
@@ -29,6 +34,7 @@ from bench.go import GoMissing, Turns, turns
 from bench.rows import Row, show
 from kroma_core.types import Address, Hash32
 from kroma_core.zktrie.accounts import Account, account_leaf, storage_leaf
+from kroma_core.zktrie.hashing import key_of
 from kroma_core.zktrie.nodes import EMPTY_ROOT, Leaf
 from kroma_core.zktrie.poseidon import fastest_pair_hash
 from kroma_core.zktrie.poseidon_pair import PairHash, pair_hash
@@ -41,6 +47,8 @@ PASSES = 7
 TRANSFERS = 100
 BLOCK_TIME = 2.0
 """Seconds within which the root of a block is wanted."""
+SLOTS = 8
+"""Of the one contract."""
 CONTRACT = bytes.fromhex("4200000000000000000000000000000000000002")
 
 
@@ -60,7 +68,7 @@ class State:
 
     def write(self, numbers: Sequence[int], block: int) -> int:
         """Change these accounts and the contract, as block `block` does; how many leaves that were."""
-        slots = [storage_leaf(slot.to_bytes(32, "big"), block * 8 + slot) for slot in range(8)]
+        slots = [storage_leaf(slot.to_bytes(32, "big"), block * SLOTS + slot) for slot in range(SLOTS)]
         self.storage = update(self._nodes, self.storage, _by_key(slots), self.stored)
         leaves = [account_leaf(_address(at), Account(nonce=block, balance=10**18 + block)) for at in numbers]
         leaves.append(account_leaf(CONTRACT, Account(storage_root=self.storage)))
@@ -78,7 +86,12 @@ def _address(number: int) -> Address:
 
 def measure(hashes: int, accounts: int, passes: int, *, with_go: bool = True) -> list[Row]:
     """Medians of `passes` passes."""
-    return [*_hash_rows(hashes, passes, with_go=with_go), *_trie_rows(accounts, passes), *_engine_rows(passes)]
+    return [
+        *_hash_rows(hashes, passes, with_go=with_go),
+        *_trie_rows(accounts, passes, with_go=with_go),
+        *_engine_rows(passes),
+        _migration_row(accounts),
+    ]
 
 
 def _hash_rows(hashes: int, passes: int, *, with_go: bool) -> list[Row]:
@@ -123,22 +136,67 @@ def _chain(hashed: PairHash, count: int) -> tuple[int, float]:
     return last, time.process_time() - start
 
 
-def _trie_rows(accounts: int, passes: int) -> list[Row]:
+def _trie_rows(accounts: int, passes: int, *, with_go: bool) -> list[Row]:
     state = State(accounts)
-    changed = 2 * TRANSFERS + 3
-    count = min(changed, accounts)
-    block = _timed(lambda at: state.write(range(at % 7, accounts, max(1, accounts // count))[:count], at + 2), passes)
-    lone = _timed(lambda at: sum(state.write([at * 31 % accounts], 100 + at) for at in range(at, at + 10)), passes)
+    count = min(2 * TRANSFERS + 3, accounts)
+    blocks = [(range(at % 7, accounts, max(1, accounts // count))[:count], at + 2) for at in range(passes)]
+    lone = [(range(at, at + 1), 100 + at) for at in (number * 31 % accounts for number in range(10 * passes))]
+    with ExitStack() as opened:
+        theirs, why_not = None, "not asked for"
+        if with_go:
+            try:
+                theirs = opened.enter_context(turns("zktrie", [str(accounts)]))
+            except GoMissing as error:
+                why_not = str(error)
+        whole, single = _taken(state, blocks, theirs), _taken(state, lone, theirs)
     return [
-        Row(what=f"trie of {accounts} accounts: leaves changed a second, a block's at once", ours=f"{block.rate:.0f}"),
-        Row(what="the same, one account and eight slots at a time", ours=f"{lone.rate:.0f}"),
+        _leaves_row(f"trie of {accounts} accounts, leaves changed/s, a block's (other side: zktrie)", whole, why_not),
+        _leaves_row("the same, one account and eight slots at a time", single, why_not),
         Row(
             what=f"state root of a block of {TRANSFERS} transfers, seconds",
-            ours=f"{block.seconds:.3f}",
+            ours=f"{whole.ours:.3f}",
+            other=why_not if whole.theirs is None else f"{whole.theirs:.3f}",
+            ratio=None if whole.theirs is None else whole.theirs / whole.ours,
             least=BLOCK_TIME,
-            met=block.seconds < BLOCK_TIME,
+            met=whole.ours < BLOCK_TIME,
         ),
-    ]
+    ]  # fmt: skip
+
+
+@attrs.frozen(kw_only=True)
+class _Taken:
+    """Medians: seconds of CPU for one pass, of ours and theirs, and the leaves that it changes."""
+
+    ours: float
+    theirs: float | None
+    leaves: int
+
+
+def _taken(state: State, writes: Sequence[tuple[range, int]], go: Turns | None) -> _Taken:
+    """The same changes on both sides, in turns. Ends the program where the roots differ."""
+    own: list[float] = []
+    other: list[float] = []
+    leaves = 0
+    for numbers, block in writes:
+        start = time.process_time()
+        leaves = state.write(numbers, block)
+        own.append(time.process_time() - start)
+        if go is not None:
+            report = go.take(json.dumps({"accounts": list(numbers), "block": block}))
+            if report["root"] != state.root.hex():
+                raise SystemExit(f"zktrie gets another root: {report['root']}, ours is {state.root.hex()}")
+            other.append(report["cpu_seconds"])
+    return _Taken(ours=statistics.median(own), theirs=statistics.median(other) if other else None, leaves=leaves)
+
+
+def _leaves_row(what: str, taken: _Taken, why_not: str) -> Row:
+    theirs = taken.theirs
+    return Row(
+        what=what,
+        ours=f"{taken.leaves / taken.ours:.0f}",
+        other=why_not if theirs is None else f"{taken.leaves / theirs:.0f}",
+        ratio=None if theirs is None else theirs / taken.ours,
+    )
 
 
 def _engine_rows(passes: int) -> list[Row]:
@@ -159,20 +217,16 @@ def _engine_rows(passes: int) -> list[Row]:
     ]
 
 
-@attrs.frozen
-class _Timing:
-    seconds: float
-    rate: float
-
-
-def _timed(once: Callable[[int], int], passes: int) -> _Timing:
-    seconds, leaves = [], 0
-    for at in range(passes):
-        start = time.process_time()
-        leaves = once(at)
-        seconds.append(time.process_time() - start)
-    median = statistics.median(seconds)
-    return _Timing(median, leaves / median)
+def _migration_row(accounts: int) -> Row:
+    state = State(accounts)
+    kept = MemoryStore()
+    kept.write({b"n" + node_hash: node for node_hash, node in state.stored.items()})
+    store = ChainStore(kept)
+    key_of.cache_clear()
+    start = time.process_time()
+    trio.run(migrate, store.zk, store.merkle_patricia, state.root, store)
+    rate = (accounts + 1 + SLOTS) / (time.process_time() - start)
+    return Row(what="accounts and slots migrated to Merkle-Patricia tries, a second", ours=f"{rate:.0f}")
 
 
 def main() -> int:

@@ -6,6 +6,7 @@ require (
 	github.com/ethereum-optimism/optimism v1.19.6
 	github.com/ethereum/go-ethereum v1.17.0
 	github.com/iden3/go-iden3-crypto v0.0.17
+	github.com/kroma-network/zktrie v0.5.1-0.20230420142222-950ce7a8ce84
 )
 
 require (
