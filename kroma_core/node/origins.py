@@ -91,7 +91,8 @@ def _secrets(value: Any) -> Iterator[str]:
 
 def lines_of(text: str) -> Mapping[Way, int]:
     """The lines on which the tables and keys of a TOML text begin. Nothing where it is not TOML."""
-    lines, found, lengths = text.splitlines(), dict[Way, int](), dict[Way, int]()
+    # Not `splitlines`: to TOML a line ends with a line feed alone.
+    lines, found, lengths = text.replace("\r\n", "\n").split("\n"), dict[Way, int](), dict[Way, int]()
     here: Way = ()
     at = 0
     while at < len(lines):

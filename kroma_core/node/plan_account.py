@@ -17,7 +17,7 @@ from kroma_core.node.plan import Plan, PlannedPart
 from kroma_core.node.plan_start import Start, start_of
 from kroma_core.node.ports import UsedPort, used_ports
 from kroma_core.node.profile import MANY, Isolation
-from kroma_core.node.rpc.about import redacted
+from kroma_core.node.redaction import redacted
 
 
 @attrs.frozen(kw_only=True)

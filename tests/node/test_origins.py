@@ -73,6 +73,10 @@ def test_what_stands_in_a_text_is_no_key() -> None:
     assert ("engine", "kind") not in lines_of(TEXT)
 
 
+def test_a_line_ends_with_a_line_feed_alone() -> None:
+    assert lines_of("[l1]\r\na = 'x\u2028y\x85z'\r\nb = 1\r\n") == {("l1",): 1, ("l1", "a"): 2, ("l1", "b"): 3}
+
+
 def test_a_text_that_ends_in_the_middle_has_the_lines_up_to_there() -> None:
     assert lines_of("[l1]\na = 1\nb = [1,\n") == {("l1",): 1, ("l1", "a"): 2}
 

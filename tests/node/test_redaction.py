@@ -10,7 +10,7 @@ import pytest
 
 from kroma_core.api.settings import Secret
 from kroma_core.node.profile import LogFormat
-from kroma_core.node.rpc.about import redacted
+from kroma_core.node.redaction import redacted
 
 
 @attrs.frozen(kw_only=True)
