@@ -10,11 +10,23 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import attrs
+
+from kroma_core.cli.event_text import sentence
 from kroma_core.cli.failures import describe, is_foreseen, show_trace
 from kroma_core.cli.progress import Advance, bar
 from kroma_core.cli.replaying import replay_of
 from kroma_core.cli.stopping import run_until_signal
 from kroma_core.errors import KromaError
+from kroma_core.events import (
+    Diverged,
+    Event,
+    FollowerAgreed,
+    FollowerAttached,
+    FollowerBehind,
+    FollowerDetached,
+    Warned,
+)
 from kroma_core.node.assemble import assemble
 from kroma_core.node.plan import Plan, plan_replay
 from kroma_core.node.registry import Registry, discover
@@ -32,7 +44,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         description="Derive and execute each recording and compare it with the chain recorded in it: attributes, "
         "payloads, block hashes, receipts, and the safe head after each step of its timeline. Per file: `ok`, or the "
         "first difference with block, field, expected, got. The parts never see what is expected.",
-        epilog="exit code 1: a file differs or cannot be replayed",
+        epilog="exit code 1: a file differs or cannot be replayed, or a part and one in its shadow differ",
     )
     command.add_argument("files", nargs="+", type=Path, metavar="FILE", help="recordings, of either format")
     command.add_argument(
@@ -58,7 +70,8 @@ def _replay_one(path: Path, profile: Path | None, registry: Registry, *, as_json
     try:
         with tempfile.TemporaryDirectory(prefix="kroma-replay-") as scratch, bar(path.name, "blocks") as advance:
             plan = plan_replay(path, profile, registry, os.environ, Path(scratch))
-            result = run_until_signal(lambda: replay_plan(path, plan, advance))
+            shadows = ShadowNotes()
+            result = run_until_signal(lambda: replay_plan(path, plan, advance, shadows))
     except (KromaError, OSError, ExceptionGroup) as error:
         if not is_foreseen(error):
             raise
@@ -71,14 +84,47 @@ def _replay_one(path: Path, profile: Path | None, registry: Registry, *, as_json
                 print(line if line.startswith(f"{path}: ") else f"{path}: {line}", file=sys.stderr, flush=True)
         return False
     if as_json:
-        print(json.dumps(_as_json(path, plan, result)), flush=True)
+        followed = {"divergences": shadows.bundles} if shadows.followers else {}
+        print(json.dumps(_as_json(path, plan, result) | followed), flush=True)
     else:
+        counts = (f"{part}: steps compared: {compared}" for part, compared in shadows.followers.items())
+        for line in (*shadows.lines, *counts):
+            print(f"{path}: {line}", file=sys.stderr, flush=True)
         print(_as_text(path, plan, result), flush=True)
-    return result.difference is None
+    return result.difference is None and not shadows.bundles
 
 
-async def replay_plan(path: Path, plan: Plan, advance: Advance) -> ReplayResult:
-    """Open the parts of a plan, replay a recording with them, and compare.
+@attrs.define
+class ShadowNotes:
+    """What observers are told of the parts in the shadow of others, as far as not all was well."""
+
+    lines: list[str] = attrs.field(factory=list)
+    bundles: list[str] = attrs.field(factory=list)
+    """Of the divergences that were found."""
+    followers: dict[str, int] = attrs.field(factory=dict)
+    """How many steps of each were compared."""
+
+    def on_event(self, event: Event) -> None:
+        match event:
+            case Diverged(bundle=bundle):
+                self.bundles.append(bundle)
+                self.lines.append(sentence(event))
+            case FollowerDetached():
+                self.lines.append(sentence(event))
+            case Warned(part=part) if part in self.followers:
+                self.lines.append(sentence(event))
+            case FollowerAttached(part=part):
+                self.followers.setdefault(part, 0)
+            case FollowerAgreed(part=part, compared=compared):
+                self.followers[part] = compared
+            case FollowerBehind(dropped=dropped) if dropped:
+                self.lines.append(sentence(event))
+            case _:
+                pass
+
+
+async def replay_plan(path: Path, plan: Plan, advance: Advance, shadows: ShadowNotes) -> ReplayResult:
+    """Open the parts of a plan, replay a recording with them, and compare; what follows them is told to `shadows`.
 
     The L1 data is verified as a whole first: damage where derivation does not look is damage all the same.
     """
@@ -89,7 +135,8 @@ async def replay_plan(path: Path, plan: Plan, advance: Advance) -> ReplayResult:
     with open_recording(path) as recording:
         for problem in verify(recording, with_expected=False):
             raise RecordingError(problem)
-        async with assemble(plan) as parts:
+        observers = {"shadows": shadows} if any(part.shadows for part in plan.parts) else {}
+        async with assemble(plan, observers=observers, shadows=True) as parts:
             return await replay_of(recording, plan, parts, expected=recording.expected, on_progress=on_progress).run()
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import attrs
 
 from kroma_core.api.roles import Capability, Role
-from kroma_core.api.settings import RecordingFile
+from kroma_core.api.settings import InputFile, RecordingFile
 from kroma_core.chain.config import ChainConfig
 from kroma_core.errors import ConfigError
 from kroma_core.node.absent import absent_kind, choice, kinds
@@ -35,7 +35,7 @@ from kroma_core.node.profile import (
 )
 from kroma_core.node.registry import InstalledOffer, Registry, incompatibility
 from kroma_core.node.settings import SettingsReader
-from kroma_core.node.shadow.planning import FOLDER, unfollowable
+from kroma_core.node.shadow.planning import DIVERGENCES, FOLDER, unfollowable
 from kroma_core.node.shadow.table import ShadowTable
 
 _ORDER = (Role.OBSERVE, Role.L1, Role.BLOBS, Role.DATA, Role.ENGINE, Role.P2P, Role.PROOF)
@@ -88,6 +88,8 @@ class Plan:
     parts: tuple[PlannedPart, ...]
     explain: ExplainTable = attrs.field(factory=ExplainTable)
     shadow: ShadowTable = attrs.field(factory=ShadowTable)
+    divergences: Path | None = None
+    """Where bundles of divergences are kept; None: in the data directory."""
 
     def of_role(self, role: Role) -> tuple[PlannedPart, ...]:
         return tuple(part for part in self.parts if part.role is role)
@@ -131,7 +133,8 @@ def plan_replay(
 
     The chain, L1 and blobs are the recording's; every setting of type `RecordingFile` is set to it. Where the profile
     names no engine, one that executes and needs no settings is taken; `without_execution`, one that plays recordings.
-    Where it names no data sources, all that are installed are.
+    Where it names no data sources, all that are installed are. Parts in the shadow of others stay what they are, and
+    bundles of divergences are kept where a node with this profile keeps them.
     """
     if not recording.is_file():
         raise ConfigError(f"{recording}: {'not a file' if recording.exists() else 'there is no such file'}")
@@ -163,12 +166,19 @@ def plan_replay(
     filled = {
         role: tuple(_with_recording(table, recording, registry) for table in tables) for role, tables in parts.items()
     }
-    replayed = attrs.evolve(given, chain=ChainTable(), node=node, servers=ServerTables(), parts=filled)
-    return _plan(replayed, chain, registry, problems)
+    replayed = attrs.evolve(
+        given, chain=ChainTable(recording=InputFile(recording)), node=node, servers=ServerTables(), parts=filled
+    )
+    plan = _plan(replayed, chain, registry, problems)
+    return attrs.evolve(plan, divergences=_data_dir(given) / DIVERGENCES)
+
+
+def _data_dir(profile: Profile) -> Path:
+    return profile.node.data_dir or profile.reader.base / "data" / profile.name
 
 
 def _plan(profile: Profile, chain: ChainConfig | None, registry: Registry, problems: list[str]) -> Plan:
-    data_dir = profile.node.data_dir or profile.reader.base / "data" / profile.name
+    data_dir = _data_dir(profile)
     chosen: list[tuple[PartTable, InstalledOffer]] = []
     demanded = {Role.L1, Role.DATA, Role.ENGINE} if profile.node.derive else {Role.ENGINE}
     for role in Role:
@@ -354,17 +364,26 @@ def _playing(role: Role, tables: Sequence[PartTable], registry: Registry, proble
     if playing:
         return playing
     fitting = [found for found in registry.usable(role) if _plays(found)]
-    return _only(role, fitting, registry, "that plays recordings", problems)
+    shadows = tuple(shadow for table in tables for shadow in table.shadows)
+    taken = _only(role, fitting, registry, "that plays recordings", problems)
+    return tuple(attrs.evolve(table, shadows=shadows) for table in taken)
 
 
 def _with_recording(table: PartTable, recording: Path, registry: Registry) -> PartTable:
     found = registry.find(table.role, table.kind) if table.kind is not None else None
     if table.wraps is not None:
         table = attrs.evolve(table, wraps=_with_recording(table.wraps, recording, registry))
+    shadows = tuple(_unless_named(shadow, _with_recording(shadow, recording, registry)) for shadow in table.shadows)
+    table = attrs.evolve(table, shadows=shadows)
     if found is None:
         return table
     played = {name: str(recording.absolute()) for name in _recording_settings(found)}
     return attrs.evolve(table, settings={**table.settings, **played})
+
+
+def _unless_named(table: PartTable, filled: PartTable) -> PartTable:
+    """The table of a part that follows, with a recording filled in only where it names none: it may play another."""
+    return attrs.evolve(filled, settings={**filled.settings, **table.settings})
 
 
 def _in_opening_order(parts: Sequence[PlannedPart], problems: list[str]) -> list[PlannedPart]:

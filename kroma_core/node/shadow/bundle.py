@@ -28,8 +28,6 @@ from kroma_core.recording.problems import refuse
 
 FORMAT: Final = "kroma-divergence/1"
 SUFFIX: Final = ".divergence.json.gz"
-FOLDER: Final = "divergences"
-"""Of the data directory."""
 MAX_JSON: Final = 1 << 30
 """Bytes of JSON that a bundle may hold: it is read whole."""
 MOST: Final = 100

@@ -16,10 +16,11 @@ from kroma_core.node.plan import Plan, PlannedPart
 from kroma_core.node.profile import ChainTable
 from kroma_core.node.registry import InstalledOffer
 from kroma_core.node.rpc.versions import software
-from kroma_core.node.shadow.bundle import FOLDER, BundleWriter
+from kroma_core.node.shadow.bundle import BundleWriter
 from kroma_core.node.shadow.divergence import PartVersion
 from kroma_core.node.shadow.follower import Comparison, Follower, FollowerLimits
 from kroma_core.node.shadow.panel import Panel
+from kroma_core.node.shadow.planning import DIVERGENCES
 from kroma_core.node.shadow.recent_blobs import RecentBlobs
 from kroma_core.node.tasks import task_group
 
@@ -99,7 +100,7 @@ def leading_of(
 ) -> Leading:
     """The leading part of a plan, with the policy and the limits that its profile says."""
     bundles = BundleWriter(
-        folder=plan.data_dir / FOLDER,
+        folder=plan.divergences or plan.data_dir / DIVERGENCES,
         chain=lambda: files_of_table(plan.profile.chain or ChainTable(), plan.chain),
         made_by=software(),
         clock=clock,

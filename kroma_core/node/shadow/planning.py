@@ -12,6 +12,8 @@ from kroma_core.node.shadow.table import ShadowPolicy
 
 FOLLOWED: Final = frozenset({Role.L1, Role.BLOBS, Role.DATA, Role.ENGINE})
 """Roles whose parts can have others in their shadow."""
+DIVERGENCES: Final = "divergences"
+"""The folder of bundles, in the data directory."""
 FOLDER: Final = "shadow"
 """Where followers keep what they store, in the data directory: never among what the leading parts have."""
 
