@@ -15,6 +15,7 @@ from pathlib import Path
 import attrs
 
 from kroma_core.cli.failures import describe
+from kroma_core.cli.locating import located
 from kroma_core.cli.progress import bar
 from kroma_core.cli.replaying import replay_of
 from kroma_core.cli.stopping import run_until_signal
@@ -101,7 +102,11 @@ def _of_node(arguments: argparse.Namespace) -> Answer:
         with closing(VerdictStore(plan.data_dir / STORE, read_only=True)) as store:
             situation = Situation(store, plan.chain, plan.node.l1_confirmations)
             syncs = plan.node.sync_mode is SyncMode.EXECUTION_LAYER
-            return _answered(arguments, situation, Surroundings(now=time.time(), engine_syncs=syncs), {})
+            blocks: dict[bytes, int] = {}
+            if arguments.question == "tx" and not explain_transaction(situation, arguments.value).found:
+                number = located(plan, arguments.value)
+                blocks = {} if number is None else {arguments.value: number}
+            return _answered(arguments, situation, Surroundings(now=time.time(), engine_syncs=syncs), blocks)
     except StoreProblem as error:
         raise ConfigError(str(error)) from error
 

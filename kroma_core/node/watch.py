@@ -6,6 +6,7 @@ import attrs
 
 from kroma_core.api import Clock
 from kroma_core.events import (
+    Asked,
     BlockDerived,
     Diverged,
     Event,
@@ -48,6 +49,7 @@ class Trouble:
     since: float
     until: float
     """When it will have failed again, or is over."""
+    asked: Asked = Asked.OTHER
 
 
 @attrs.frozen(kw_only=True)
@@ -88,7 +90,7 @@ class Watch:
                 self._progress = self.clock()
             case L1HeadsChanged():
                 self._troubles = {
-                    part: trouble for part, trouble in self._troubles.items() if trouble.what != "follow L1"
+                    part: trouble for part, trouble in self._troubles.items() if trouble.asked is not Asked.L1_HEADS
                 }
             case RequestAnswered(part=part, server=server, outcome=outcome):
                 before = self._servers.get((part, server))
@@ -128,6 +130,7 @@ class Watch:
         self._troubles[event.part] = Trouble(
             part=event.part,
             what=event.what,
+            asked=event.asked,
             error=event.error,
             since=before.since if goes_on and before is not None else now,
             until=now + event.delay + GRACE,

@@ -8,6 +8,9 @@ from pathlib import Path
 import pytest
 
 from kroma_core.cli import main
+from kroma_core.codec.keccak import keccak256
+from kroma_core.recording import open_recording
+from kroma_core.types import L2Number
 
 pytest.importorskip("kroma_l1_cassette", reason="recordings are played by the plugin l1_cassette")
 pytest.importorskip("kroma_da_blob", reason="the recording's batches travel in blobs")
@@ -69,6 +72,59 @@ stop_after = 10
     assert answer["safe"] is True
     stall = asked(capsys, "stall", "--profile", str(profile))
     assert stall["cause"] == "not_running"
+
+
+def test_a_transaction_on_l2_is_found_in_the_engine_of_a_node_that_ran(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("kroma_engine_pyevm", reason="an engine that answers state queries")
+    profile = tmp_path / "node.toml"
+    profile.write_text(
+        f"""
+[chain]
+recording = "{FILE}"
+[l1]
+kind = "cassette"
+path = "{FILE}"
+[[blobs]]
+kind = "cassette"
+path = "{FILE}"
+[[data]]
+kind = "calldata"
+[[data]]
+kind = "blob"
+[engine]
+kind = "pyevm"
+[node]
+stop_after = 6
+data_dir = "{tmp_path / "data"}"
+"""
+    )
+    assert main(["run", str(profile)]) == 0
+    capsys.readouterr()
+    with open_recording(FILE) as recording:
+        assert recording.expected is not None
+        block = recording.expected.block(L2Number(3))
+    assert block is not None
+    name = "0x" + keccak256(block.payload.transactions[0]).hex()
+    answer = asked(capsys, "tx", name, "--profile", str(profile))
+    assert (answer["layer"], answer["number"]) == ("L2", 3)
+    assert asked(capsys, "tx", "0x" + "77" * 32, "--profile", str(profile), code=1)["found"] is False
+
+
+def test_a_transaction_on_l2_where_the_engine_does_not_tell_says_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    profile = tmp_path / "node.toml"
+    profile.write_text(
+        f'[chain]\nrecording = "{FILE}"\n[l1]\nkind = "cassette"\npath = "{FILE}"\n'
+        f'[[blobs]]\nkind = "cassette"\npath = "{FILE}"\n[[data]]\nkind = "blob"\n[[data]]\nkind = "calldata"\n'
+        f'[engine]\nkind = "recorded"\npath = "{FILE}"\n[node]\nstop_after = 1\n'
+    )
+    assert main(["run", str(profile)]) == 0
+    capsys.readouterr()
+    assert main(["explain", "tx", "0x" + "77" * 32, "--profile", str(profile)]) == 1
+    assert "its engine answers no questions about L2 transactions" in capsys.readouterr().err
 
 
 def test_a_node_that_never_ran_has_nothing_to_tell(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
