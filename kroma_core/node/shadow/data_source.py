@@ -18,8 +18,8 @@ from kroma_core.node.shadow.source_comparison import Compares, Exchange, SourceC
 from kroma_core.node.shadow.source_follower import compared
 from kroma_core.types import Hash32, L1Ref
 
-MOST_STEPS: Final = 32
-"""Steps that may wait for a follower, each with its blobs: 24 MiB."""
+SHARE: Final = 4
+"""Of blobs, and of data that is in blobs, a fourth as many steps may wait as of others: each holds up to a megabyte."""
 
 
 @attrs.define
@@ -99,7 +99,7 @@ def compares_data(following: SourceFollowing, source: DataSource, tell: Tell) ->
 
 
 def _offered_to(leading: Leading, compares: Compares) -> Callable[[Any], None]:
-    few = attrs.evolve(leading.limits, queue=min(leading.limits.queue, MOST_STEPS))
+    few = attrs.evolve(leading.limits, queue=max(leading.limits.queue // SHARE, 1))
     leading = attrs.evolve(leading, limits=few)
     followers = [
         leading.follower(part, functools.partial(compared, leading, part, compares)) for part in leading.part.shadows
