@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Mapping, Sequence
-from importlib import resources
+from importlib import metadata, resources
 from typing import Final
 
 import attrs
@@ -14,7 +15,10 @@ from kroma_core.api.roles import Role
 from kroma_core.node.registry import InstalledOffer, Registry, incompatibility
 from kroma_core.node.settings import suggestion
 
+CORE: Final = "kroma-core"
+"""The distribution that this module is of, wherever it runs from."""
 _FILE: Final = "published.toml"
+_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
 @attrs.frozen(kw_only=True)
@@ -70,6 +74,27 @@ def choice(role: Role, offers: Sequence[InstalledOffer], registry: Registry, how
         how = told and f"{told}: {fitting[0].how}" + (", or another of them" if len(fitting) > 1 else "")
     unfit = filter(None, (incompatibility(found) for found in registry.of_role(role)))
     return "; ".join(filter(None, (text, *map(str, registry.broken), *unfit, how)))
+
+
+def missing_libraries(distribution: str) -> tuple[str, ...]:
+    """Requirements of an installed distribution that are not met: it would fail when its part is opened.
+
+    What only some systems or extras need is left out, and so are versions: an installer sees to those.
+    """
+    try:
+        stated = metadata.requires(distribution) or ()
+    except metadata.PackageNotFoundError:
+        return ()
+    named = [(line, match[0]) for line in stated if ";" not in line and (match := _NAME.match(line))]
+    return tuple(line for line, name in named if name != CORE and not _is_installed(name))
+
+
+def _is_installed(distribution: str) -> bool:
+    try:
+        metadata.distribution(distribution)
+    except metadata.PackageNotFoundError:
+        return False
+    return True
 
 
 def kinds(offers: Sequence[InstalledOffer]) -> str:

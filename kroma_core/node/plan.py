@@ -6,6 +6,7 @@ files, capabilities that an offer lacks, forks out of order, ports asked for twi
 
 from __future__ import annotations
 
+import shlex
 import typing
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -17,7 +18,7 @@ from kroma_core.api.roles import Capability, Role
 from kroma_core.api.settings import InputFile, RecordingFile
 from kroma_core.chain.config import ChainConfig
 from kroma_core.errors import ConfigError
-from kroma_core.node.absent import absent_kind, choice, kinds
+from kroma_core.node.absent import absent_kind, choice, kinds, missing_libraries
 from kroma_core.node.chain_choice import chain_of_recording, chain_of_table
 from kroma_core.node.conflicts import conflicts
 from kroma_core.node.ports import clashing_ports
@@ -274,6 +275,11 @@ def _resolved(
             inner = (table.wraps,) if table.wraps is not None else ()
             _resolved((*inner, *table.shadows), registry, problems)  # what is wrong there is told as well
             continue
+        if lacking := missing_libraries(named.distribution):
+            problems.append(
+                f"{table.place}: {named.offer.kind!r} ({named.source}) depends on {', '.join(lacking)}, which is not "
+                f"installed: pip install {shlex.join(lacking)}"
+            )
         table, offer = _with_wrapped(table, named, registry, problems)
         missing = table.needs - offer.capabilities
         if missing:

@@ -135,6 +135,18 @@ def test_without_a_plugin_each_profile_says_who_asks_for_it_and_how_to_get_it(
             )
 
 
+def test_without_a_library_of_a_plugin_a_profile_says_who_depends_on_it(tmp_path: Path) -> None:
+    python = environment_without("rocksdict", tmp_path / "environment")
+    profile = ROOT / "examples" / "profiles" / "recorded-chain.toml"
+    listed, told = commands(python, ["plugins"], ["check", str(profile)])
+    assert (listed.code, listed.err) == (0, "")
+    assert told.code == 1
+    assert told.err == (
+        f"kroma: {profile}: [engine]: 'pyevm' (kroma-engine-pyevm 0.1.0) depends on rocksdict>=0.3.29, which is not "
+        "installed: pip install 'rocksdict>=0.3.29'\n"
+    )
+
+
 def test_what_is_published_is_what_the_plugins_offer() -> None:
     """`kroma_core/node/published.toml` is all that is left to know of a plugin that was removed."""
     offered: dict[str, set[tuple[str, str]]] = {}
