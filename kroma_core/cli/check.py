@@ -73,8 +73,9 @@ def summary(plan: Plan) -> str:
     rollup = plan.chain.rollup
     lines = [f"  chain    {rollup.name or 'unnamed'} (id {rollup.l2_chain_id}, family {rollup.family})"]
     for part in plan.parts:
-        names = [f"{layer.installed.offer.kind} ({layer.installed.source})" for layer in part.layers]
-        lines.append(f"  {part.role:<8} {' on '.join(names)}")
+        for name, each in ((part.role, part), *(("  shadow", shadow) for shadow in part.shadows)):
+            names = [f"{layer.installed.offer.kind} ({layer.installed.source})" for layer in each.layers]
+            lines.append(f"  {name:<8} {' on '.join(names)}")
     lines.append(f"  data in  {plan.data_dir}")
     return "\n".join(lines)
 
@@ -84,7 +85,8 @@ def parts_of(plan: Plan) -> dict[str, Any]:
     rollup = plan.chain.rollup
     parts: dict[str, list[str]] = {}
     for part in plan.parts:
-        parts.setdefault(str(part.role), []).append(" on ".join(layer.installed.offer.kind for layer in part.layers))
+        for name, each in ((str(part.role), part), *((f"{part.role} shadow", shadow) for shadow in part.shadows)):
+            parts.setdefault(name, []).append(" on ".join(layer.installed.offer.kind for layer in each.layers))
     return {
         "profile": plan.name,
         "chain": rollup.name or "unnamed",

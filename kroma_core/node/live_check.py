@@ -47,13 +47,16 @@ class _Inspected:
 
     part: PlannedPart
     facts: tuple[Facts, ...]
+    follows: bool = False
+    """Whether it is in the shadow of another: nothing is asked of it that the node itself needs."""
 
     @property
     def role(self) -> Role:
         return self.part.role
 
     def name(self, facts: Facts) -> str:
-        return f"{self.role} {self.part.installed.offer.kind} {facts.server}"
+        shadow = " shadow" if self.follows else ""
+        return f"{self.role}{shadow} {self.part.installed.offer.kind} {facts.server}"
 
 
 async def check_live(plan: Plan, *, clock: Clock = time.time) -> LiveReport:
@@ -90,6 +93,7 @@ async def check_live(plan: Plan, *, clock: Clock = time.time) -> LiveReport:
 async def _inspect_all(plan: Plan, clock: Clock, problems: list[str]) -> list[_Inspected]:
     """What each part tells, in the plan's order."""
     found: dict[int, _Inspected] = {}
+    following = {id(layer) for part in plan.parts for shadow in part.shadows for layer in shadow.layers}
 
     async def ask(place: int, part: PlannedPart, folder: Path) -> None:
         inspect = part.installed.offer.inspect
@@ -98,7 +102,8 @@ async def _inspect_all(plan: Plan, clock: Clock, problems: list[str]) -> list[_I
         context = PluginContext(chain=plan.chain, data_dir=folder, clock=clock, emit=lambda event: None)
         try:
             with trio.move_on_after(LONGEST) as scope:
-                found[place] = _Inspected(part, tuple(await inspect(part.settings, context)))
+                facts = tuple(await inspect(part.settings, context))
+                found[place] = _Inspected(part, facts, follows=id(part) in following)
         except ConfigError as error:
             problems.extend(f"{part}: {problem}" for problem in error.problems)
         except KromaError as error:
@@ -131,14 +136,16 @@ def _problems_of(role: Role, facts: Facts, rollup: RollupConfig) -> Iterator[str
         )
 
 
-def _facts_of(inspected: Sequence[_Inspected], role: Role) -> list[tuple[str, Facts]]:
-    return [(one.name(facts), facts) for one in inspected if one.role is role for facts in one.facts]
+def _facts_of(inspected: Sequence[_Inspected], role: Role, *, follows: bool = False) -> list[tuple[str, Facts]]:
+    """What the servers of a role said, with their names; with `follows`, of parts in the shadow of others too."""
+    asked = (one for one in inspected if one.role is role and (follows or not one.follows))
+    return [(one.name(facts), facts) for one in asked for facts in one.facts]
 
 
 def _beacon_problems(inspected: Sequence[_Inspected]) -> Iterator[str]:
     """Beacon nodes whose slots are not the times of L1's blocks."""
     heads = [(name, facts.head_time) for name, facts in _facts_of(inspected, Role.L1) if facts.head_time is not None]
-    for name, beacon in _facts_of(inspected, Role.BLOBS):
+    for name, beacon in _facts_of(inspected, Role.BLOBS, follows=True):
         if beacon.slot_zero is None or not beacon.slot_ms:
             continue
         for source, time_ in heads:

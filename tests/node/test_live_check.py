@@ -60,6 +60,7 @@ def plan(
     l1: Sequence[Facts] = (L1,),
     beacon: Sequence[Facts] = (BEACON,),
     engine: Sequence[Facts] = (ENGINE,),
+    follower: Sequence[Facts] = (),
     more: str = "",
 ) -> Plan:
     installed = collect(
@@ -71,7 +72,7 @@ def plan(
                     l1=[telling("rpc", *l1)],
                     blobs=[telling("beacon", *beacon), offer("archive")],
                     data=[offer("blob")],
-                    engine=[telling("engine", *engine)],
+                    engine=[telling("engine", *engine), telling("other", *follower)],
                 ),
             )
         ]
@@ -269,3 +270,12 @@ def test_a_part_that_refuses_its_settings_is_named_with_every_problem(tmp_path: 
 def test_parts_that_ask_nobody_are_said_to(tmp_path: Path) -> None:
     made = plan(tmp_path, more='[[blobs]]\nkind = "archive"\n')
     assert report(made).servers[-1] == "blobs archive: asks no server"
+
+
+def test_a_part_in_the_shadow_of_another_is_asked_too(tmp_path: Path) -> None:
+    other = attrs.evolve(ENGINE, server="http://other:8551", chain_id=5, safe_time=None)
+    found = report(plan(tmp_path, follower=[other], more="[[engine.shadow]]\nkind = 'other'\n"))
+    assert found.problems == (
+        "engine shadow other http://other:8551: its chain id is 5, but l2_chain_id of the rollup config is 11155420",
+    )
+    assert any(line.startswith("engine shadow other http://other:8551: chain 5") for line in found.servers)

@@ -23,7 +23,7 @@ def unfollowable(
 ) -> Iterator[str]:
     """What is wrong with the shadows of a part's table; `present` are the roles that the profile fills."""
     if table.shadows and table.role not in FOLLOWED:
-        yield f"{table.place} shadow: a {table.role} cannot be followed; {', '.join(sorted(FOLLOWED))} can"
+        yield f"{table.place} shadow: a part for {table.role} cannot be followed; {', '.join(sorted(FOLLOWED))} can"
     if table.wraps is not None and table.wraps.shadows:
         yield f"{table.wraps.place} shadow: what another part stands on cannot be followed; say it of that part"
     for each, found in followers:
