@@ -17,7 +17,7 @@ from kroma_core.chain.config import ChainConfig
 from kroma_core.cli.progress import bar
 from kroma_core.cli.replaying import replay_of
 from kroma_core.cli.stopping import run_until_signal
-from kroma_core.codec.hexadecimal import fixed
+from kroma_core.codec.hexadecimal import fixed, shown
 from kroma_core.errors import ConfigError, DecodeError
 from kroma_core.node.assemble import assemble
 from kroma_core.node.plan import Plan, plan_replay
@@ -27,6 +27,9 @@ from kroma_core.node.replay import Progress
 from kroma_core.proofs.text import account_json, withdrawal_json
 from kroma_core.recording import open_recording
 from kroma_core.types import L2Number
+
+_MOST_DIGITS = 18
+"""Of a block's or an output's number: what fits into 64 bits."""
 
 Prover = Callable[[ChainConfig, ExecutionEngine], Awaitable[dict[str, Any]]]
 
@@ -73,8 +76,8 @@ def _common(command: argparse.ArgumentParser) -> None:
 
 
 def _number(text: str) -> int:
-    if not text.isascii() or not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"expected a number, got {text!r}")
+    if not text.isascii() or not text.isdecimal() or len(text) > _MOST_DIGITS:
+        raise argparse.ArgumentTypeError(f"expected a number of at most {_MOST_DIGITS} digits, got {shown(text)}")
     return int(text)
 
 

@@ -136,6 +136,15 @@ def test_what_cannot_be_proven_says_why(
     assert not (tmp_path / "none").exists()
 
 
+@pytest.mark.parametrize("option", ["--block", "--which", "--output-index"])
+@pytest.mark.parametrize("number", ["-1", "0x1", "1.0", "", "\u0661", "9" * 19, "9" * 5000])
+def test_a_number_that_is_none_is_refused(capsys: pytest.CaptureFixture[str], option: str, number: str) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(["prove", "withdrawal", str(KROMA_ZK), "--tx", "0x" + "11" * 32, f"{option}={number}"])
+    assert caught.value.code == 2
+    assert f"argument {option}: expected a number of at most 18 digits" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"format": "kroma-proof/1"}', "[" * 9999])
 def test_a_file_that_is_no_proof_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str) -> None:
     path = tmp_path / "proof.json"
