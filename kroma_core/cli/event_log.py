@@ -54,7 +54,7 @@ class _Pace:
 
 _PACES: dict[type[Event], _Pace] = {
     HeadsMoved: _Pace(first=1.0, longest=1.0, counted=False),
-    Searching: _Pace(first=5.0, longest=5.0, counted=False),
+    Searching: _Pace(first=5.0, longest=60.0, counted=False),
     StateMigrating: _Pace(first=5.0, longest=5.0, counted=False),
     L1HeadsChanged: _Pace(first=1.0, longest=1.0, counted=False),
     Retrying: _Pace(first=10.0, longest=600.0),

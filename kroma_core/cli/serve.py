@@ -85,6 +85,7 @@ async def _serve(recording: Recording, config: ChainConfig, arguments: argparse.
         print(f"L1 {_url(served.rpc)}  beacon {_url(served.beacon)}", flush=True)
         nursery.start_soon(_tell, served.chain)
         if arguments.step:
+            print("Enter, or a call of kroma_step, shows the next step", file=sys.stderr, flush=True)
             nursery.start_soon(_step_by_hand, served.chain)
         elif arguments.block_time is not None:
             nursery.start_soon(_step_by_clock, served.chain, arguments.block_time)

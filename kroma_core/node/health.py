@@ -57,7 +57,7 @@ def judge(
     diverged = (Reason("diverged", text) for text in signs.diverged)
     behind = _behind(status, confirmations, limits)
     return Health(
-        not_ready=(*_positions(status, now, limits), *behind, *causes, *diverged),
+        not_ready=(*_positions(status, now, limits), *behind, *_searches(signs), *causes, *diverged),
         not_alive=tuple(_stalled(status, signs, now, limits)) if not causes else (),
     )
 
@@ -84,6 +84,11 @@ def _behind(status: SyncStatus, confirmations: int, limits: HealthLimits) -> tup
         return ()
     text = f"derivation stands at L1 block {status.current_l1.number}, {lag} below the head {status.head_l1.number}"
     return (Reason("not_synced", text),)
+
+
+def _searches(signs: Signs) -> Iterator[Reason]:
+    if signs.search is not None:
+        yield Reason("searching", signs.search)
 
 
 def _silences(signs: Signs, now: float, limits: HealthLimits) -> Iterator[Reason]:

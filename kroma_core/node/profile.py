@@ -74,6 +74,10 @@ class RpcTable:
     """Names under which clients may address the port; addresses always may, `*` allows every name."""
     admin: bool = False
     """Serve `admin_` methods, which can stop and mislead the node."""
+    max_l1_age: float = 120.0
+    """Seconds: with a newest L1 block older than that the node is not ready. Mainnet's ten slots."""
+    max_lag: int = 10
+    """L1 blocks: further below the L1 head (and `l1_confirmations`) the node is not ready."""
 
 
 @attrs.frozen(kw_only=True)

@@ -61,6 +61,8 @@ class Signs:
     """When derivation, or a search on its behalf, last came further."""
     silent: tuple[Silence, ...] = ()
     troubles: tuple[Trouble, ...] = ()
+    search: str | None = None
+    """What is searched for, by the driver or by an engine that syncs by itself; nothing is derived meanwhile."""
     detached: tuple[str, ...] = ()
     diverged: tuple[str, ...] = ()
     """For each part that has parted from the leading one, without having been outvoted: where it last did."""
@@ -77,6 +79,7 @@ class Watch:
     """By part and server: since when it is silent and the last outcome; None for one that answers."""
     _troubles: dict[str, Trouble] = attrs.field(factory=dict, init=False)
     """The newest trouble of each part."""
+    _search: str | None = attrs.field(default=None, init=False)
     _detached: list[str] = attrs.field(factory=list, init=False)
     _diverged: dict[str, Diverged] = attrs.field(factory=dict, init=False)
     """The newest divergence of each part that follows another."""
@@ -86,8 +89,12 @@ class Watch:
 
     def on_event(self, event: Event) -> None:
         match event:
-            case L1Traversed() | BlockDerived() | HeadsMoved() | PipelineReset() | Searching() | StateMigrating():
+            case Searching():
                 self._progress = self.clock()
+                self._search = f"{event.part}: {event.what}: at block {event.at}, at the latest until {event.towards}"
+            case L1Traversed() | BlockDerived() | HeadsMoved() | PipelineReset() | StateMigrating():
+                self._progress = self.clock()
+                self._search = None
             case L1HeadsChanged():
                 self._troubles = {
                     part: trouble for part, trouble in self._troubles.items() if trouble.asked is not Asked.L1_HEADS
@@ -116,6 +123,7 @@ class Watch:
             progress=self._progress,
             silent=tuple(self._silences()),
             troubles=tuple(trouble for trouble in self._troubles.values() if now <= trouble.until),
+            search=self._search,
             detached=tuple(self._detached),
             diverged=tuple(
                 f"{one.part} and {one.leader} differ at {one.at}: kroma divergence show {one.bundle}"

@@ -60,6 +60,7 @@ def test_by_default_the_end_of_the_timeline_is_served() -> None:
 
 def test_enter_and_the_method_move_the_timeline_on() -> None:
     with serving(SHORT, "--step") as (process, l1, _):
+        assert told(process) == "Enter, or a call of kroma_step, shows the next step\n"
         assert told(process).startswith("step 1 of ")
         assert call(l1, "eth_blockNumber") == "0x0"
         assert process.stdin is not None

@@ -7,7 +7,7 @@ from typing import Any
 import attrs
 import pytest
 
-from kroma_core.events import Diverged, L1Traversed, Outvoted, PartDetached, RequestAnswered, Retrying
+from kroma_core.events import Diverged, L1Traversed, Outvoted, PartDetached, RequestAnswered, Retrying, Searching
 from kroma_core.l2 import Heads
 from kroma_core.node.health import HealthLimits, judge
 from kroma_core.node.watch import Signs, Silence, Trouble, Watch
@@ -104,6 +104,18 @@ def test_a_node_that_waits_for_somebody_is_alive_however_long() -> None:
 
 def test_a_node_at_the_head_of_an_l1_that_stands_still_is_alive() -> None:
     assert not_alive(signs=attrs.evolve(QUIET, progress=NOW - 9000)) == []
+
+
+def test_a_search_is_a_reason_until_something_is_derived() -> None:
+    watch = Watch(clock=Hands())
+    watch.on_event(Searching(part="engine", what="L2 blocks below an unsafe one", at=7, towards=94))
+    [reason] = judge(GOOD, attrs.evolve(QUIET, search=watch.signs().search), NOW).not_ready
+    assert (reason.code, reason.text) == (
+        "searching",
+        "engine: L2 blocks below an unsafe one: at block 7, at the latest until 94",
+    )
+    watch.on_event(L1Traversed(block=l1(5)))
+    assert watch.signs().search is None
 
 
 def test_limits_can_be_others() -> None:

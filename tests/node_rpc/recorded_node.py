@@ -56,7 +56,13 @@ class Asked:
 
 @asynccontextmanager
 async def recorded_node(
-    folder: Path, world: World, *, now: float, admin: bool = False, follow: bool = True
+    folder: Path,
+    world: World,
+    *,
+    now: float,
+    admin: bool = False,
+    follow: bool = True,
+    table: dict[str, Any] | None = None,
 ) -> AsyncIterator[Asked]:
     """A node on the embedded engine; without `follow` it has not begun."""
     recording = written(folder, world)
@@ -85,10 +91,8 @@ async def recorded_node(
             l1=parts.l1,
             driver=driver,
         )
-        table = RpcTable(port=Port(0), admin=admin)
-        host, port = await nursery.start(
-            partial(serve_node_rpc, table, view, plan=plan, watch=watch, recorder=recorder)
-        )
+        rpc = RpcTable(port=Port(0), admin=admin, **(table or {}))
+        host, port = await nursery.start(partial(serve_node_rpc, rpc, view, plan=plan, watch=watch, recorder=recorder))
         yield Asked(url=f"http://{host}:{port}", driver=driver, log_levels=levels)
         nursery.cancel_scope.cancel()
 

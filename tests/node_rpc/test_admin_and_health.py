@@ -126,3 +126,5 @@ def test_a_node_at_the_head_is_ready_until_the_head_is_old(tmp_path: Path) -> No
     assert head["number"] is not None
     assert asked(tmp_path / "now", steps, check, now=time + 30) == []
     assert asked(tmp_path / "later", steps, check, now=time + 3600) == ["l1_stale"]
+    patient = {"max_l1_age": 7200.0}
+    assert asked(tmp_path / "patient", steps, check, now=time + 3600, table=patient) == []

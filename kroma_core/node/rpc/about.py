@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from kroma_core.jsonrpc.methods import Handler
+from kroma_core.node.health import HealthLimits
 from kroma_core.node.plan import Plan
 from kroma_core.node.redaction import redacted
 from kroma_core.node.rpc import shapes
@@ -15,7 +16,7 @@ from kroma_core.node.view import NodeView
 from kroma_core.node.watch import Watch
 
 
-def node_methods(view: NodeView, plan: Plan, watch: Watch) -> Mapping[str, Handler]:
+def node_methods(view: NodeView, plan: Plan, watch: Watch, limits: HealthLimits) -> Mapping[str, Handler]:
     """The methods by name, without their namespace."""
 
     async def plugins() -> Any:
@@ -65,6 +66,6 @@ def node_methods(view: NodeView, plan: Plan, watch: Watch) -> Mapping[str, Handl
         }
 
     async def health() -> Any:
-        return health_json(health_of(view, watch))
+        return health_json(health_of(view, watch, limits))
 
     return {"plugins": plugins, "profile": profile, "status": status, "health": health}

@@ -5,16 +5,22 @@ from __future__ import annotations
 from typing import Any
 
 from kroma_core.jsonrpc.server import Request, Response, Route
-from kroma_core.node.health import Health, Reason, judge
+from kroma_core.node.health import Health, HealthLimits, Reason, judge
+from kroma_core.node.profile import RpcTable
 from kroma_core.node.rpc.versions import software
 from kroma_core.node.view import NodeView
 from kroma_core.node.watch import Watch
 
 
-def health_of(view: NodeView, watch: Watch) -> Health:
+def limits_of(table: RpcTable) -> HealthLimits:
+    """What the profile takes for healthy."""
+    return HealthLimits(l1_age=table.max_l1_age, lag=table.max_lag)
+
+
+def health_of(view: NodeView, watch: Watch, limits: HealthLimits) -> Health:
     """The node's health now."""
     driver = view.driver
-    return judge(driver.status(), watch.signs(), view.clock(), confirmations=driver.l1_confirmations)
+    return judge(driver.status(), watch.signs(), view.clock(), confirmations=driver.l1_confirmations, limits=limits)
 
 
 def health_json(health: Health) -> dict[str, Any]:
@@ -25,17 +31,17 @@ def health_json(health: Health) -> dict[str, Any]:
     }
 
 
-def health_routes(view: NodeView, watch: Watch) -> tuple[Route, ...]:
+def health_routes(view: NodeView, watch: Watch, limits: HealthLimits) -> tuple[Route, ...]:
     """What orchestrators ask. `/healthz` says that the process answers, as op-node's does."""
 
     async def healthz(request: Request) -> Response:
         return Response.json({"status": "ok", "version": software()})
 
     async def livez(request: Request) -> Response:
-        return _answer("alive", health_of(view, watch).not_alive)
+        return _answer("alive", health_of(view, watch, limits).not_alive)
 
     async def readyz(request: Request) -> Response:
-        return _answer("ready", health_of(view, watch).not_ready)
+        return _answer("ready", health_of(view, watch, limits).not_ready)
 
     return (Route("GET", "/healthz", healthz), Route("GET", "/livez", livez), Route("GET", "/readyz", readyz))
 

@@ -14,7 +14,7 @@ from kroma_core.node.profile import RpcTable
 from kroma_core.node.rpc.about import node_methods
 from kroma_core.node.rpc.admin import admin_methods
 from kroma_core.node.rpc.explain import explain_methods
-from kroma_core.node.rpc.health import health_routes
+from kroma_core.node.rpc.health import health_routes, limits_of
 from kroma_core.node.rpc.rollup import NAMESPACES, rollup_methods
 from kroma_core.node.rpc.versions import software
 from kroma_core.node.view import NodeView
@@ -38,7 +38,7 @@ async def serve_node_rpc(
     server = HttpServer(
         table="rpc",
         methods=node_rpc_methods(table, view, plan=plan, watch=watch, recorder=recorder),
-        routes=health_routes(view, watch),
+        routes=health_routes(view, watch, limits_of(table)),
         websocket=True,
         hosts=frozenset(table.hosts),
         emit=view.emit,
@@ -54,7 +54,7 @@ def node_rpc_methods(
     answers = rollup_methods(view)
     for namespace in NAMESPACES:
         methods.add_namespace(namespace, answers)
-    methods.add_namespace("node", node_methods(view, plan, watch))
+    methods.add_namespace("node", node_methods(view, plan, watch, limits_of(table)))
     methods.add_namespace("node", explain_methods(view, plan, recorder))
     if table.admin:
         methods.add_namespace("admin", admin_methods(view))
