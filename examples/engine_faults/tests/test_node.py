@@ -40,10 +40,10 @@ log_format = "json"
 """
 
 
-def kroma(folder: Path, script: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+def kroma(folder: Path, script: str, *arguments: str, profile: str = PROFILE) -> subprocess.CompletedProcess[str]:
     """The command, in a folder with `node.toml` and the script."""
     (folder / "script.toml").write_text(script)
-    (folder / "node.toml").write_text(PROFILE.format(chain=CHAIN, script="script.toml"))
+    (folder / "node.toml").write_text(profile.format(chain=CHAIN, script="script.toml"))
     return subprocess.run(
         [sys.executable, "-c", KROMA, *arguments], cwd=folder, capture_output=True, text=True, timeout=300, check=False
     )
@@ -80,6 +80,21 @@ def test_a_block_that_is_called_invalid_once_is_missing_for_good(tmp_path: Path)
     done = kroma(tmp_path, script, "replay", str(CHAIN), "--profile", "node.toml")
     assert done.returncode == 1, done.stdout
     assert "block 20: attributes.transactions (count): expected 3, got 1" in done.stdout
+
+
+def test_in_the_shadow_of_a_right_engine_it_is_found_out(tmp_path: Path) -> None:
+    script = '[[fault]]\ndo = "invalid"\non = ["execute"]\nfirst_block = 20\nlast_block = 20\n'
+    right = PROFILE.replace('[engine]\nkind = "faulty"\nscript = "{script}"\n', '[engine]\nkind = "pyevm"\n')
+    shadow = right.replace(
+        "[engine.wraps]", '[[engine.shadow]]\nkind = "faulty"\nscript = "{script}"\n\n[engine.shadow.wraps]'
+    )
+    done = kroma(tmp_path, script, "run", "node.toml", "--json", profile=shadow)
+    assert done.returncode == 0, done.stderr
+    told = [json.loads(line) for line in done.stderr.splitlines() if line.startswith("{")]
+    [diverged] = [line for line in told if line["event"] == "diverged"]
+    assert diverged["at"].startswith("L2 block 20 ")
+    assert diverged["fields"] == ["verdict"]
+    assert json.loads(done.stdout)["safe"]["number"] == 94
 
 
 def test_a_script_that_is_wrong_is_told_before_anything_opens(tmp_path: Path) -> None:
