@@ -17,6 +17,7 @@ from kroma_core.api.hooks import HOOK_OF_ROLE
 from kroma_core.cli import parser
 from kroma_core.node.profile import ChainTable, ExplainTable, NodeTable
 from kroma_core.node.setting_docs import describe
+from kroma_core.node.shadow.table import ShadowTable
 from tests.architecture.sources import CORE, ROOT, tree_of
 from tests.cli.recordings import kroma
 
@@ -82,7 +83,7 @@ def test_every_field_of_an_offer_and_every_capability_is_documented() -> None:
 
 def test_the_settings_of_a_profile_are_documented() -> None:
     documented = (ROOT / "docs" / "operating.md").read_text()
-    for table in (ChainTable, ExplainTable, NodeTable):
+    for table in (ChainTable, ExplainTable, NodeTable, ShadowTable):
         for setting in describe(table):
             assert setting.doc, f"{table.__name__}.{setting.name}"
             assert f"| `{setting.name}` |" in documented, f"{table.__name__}.{setting.name}"
