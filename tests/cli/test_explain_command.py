@@ -133,4 +133,4 @@ def test_a_node_that_never_ran_has_nothing_to_tell(tmp_path: Path, capsys: pytes
                        f'[[blobs]]\nkind = "cassette"\npath = "{FILE}"\n[[data]]\nkind = "blob"\n'
                        f'[engine]\nkind = "recorded"\npath = "{FILE}"\n')  # fmt: skip
     assert main(["explain", "stall", "--profile", str(profile)]) == 1
-    assert "explain.sqlite: there is no such file" in capsys.readouterr().err
+    assert "explain.sqlite: there is no such file: this node has not come as far as deriving" in capsys.readouterr().err

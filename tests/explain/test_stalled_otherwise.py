@@ -32,6 +32,8 @@ from kroma_core.node.explain.ledger import Ledger
 from kroma_core.node.explain.situation import Situation
 from kroma_core.node.explain.stall import Surroundings, stall
 from kroma_core.node.explain.store import VerdictStore
+from kroma_core.testing.scripted_blocks import ScriptedTransaction
+from kroma_core.testing.wallet import Wallet
 from kroma_core.types import Hash32, L1Ref, Timestamp
 from tests.actions.actors import ALICE, BOB, Stumbling, World, blob, blob_codec, calldata, new_engine
 from tests.actions.live import rest, running
@@ -317,3 +319,38 @@ def told(world: World, *events: Event) -> Situation:
     store = VerdictStore(None)
     store.write(Ledger().changes([*events, L1HeadsChanged(heads=world.l1.heads)], now=0.0))
     return Situation(store, world.config)
+
+
+class TestAnOldL1:
+    """A recording that is served, or an L1 source that is stuck: the newest block is old."""
+
+    async def answer(self, world: World, batches: ScriptedTransaction | None) -> str:
+        world.l1.mine([batches] if batches is not None else [])
+        world.l1.mine_empty(2)
+        verifier = world.verifier()
+        await verifier.sync()
+        late = Surroundings(now=world.l1.tip.header.timestamp + 10 * 86_400.0, running=True)
+        answer = stalled(world, verifier, late)
+        assert "l1_stale" in [cause["code"] for cause in answer.data["causes"]]
+        assert "10 days old" in answer.text()
+        code: str = answer.data["cause"]
+        return code
+
+    async def test_it_is_the_cause_where_the_batcher_may_only_have_paused(self) -> None:
+        world, _ = await synced()
+        assert await self.answer(world, None) == "l1_stale"
+
+    async def test_it_is_the_cause_where_a_stranger_wrote_to_the_inbox(self) -> None:
+        world, blocks = await synced()
+        stranger = Wallet.named("stranger")
+        data = encode_frames(world.channel(*blocks))
+        assert await self.answer(world, world.l1.batcher_tx(data, wallet=stranger)) == "l1_stale"
+
+    async def test_it_is_not_the_cause_where_the_batchers_own_data_are_wrong(self) -> None:
+        world, _ = await synced()
+        assert await self.answer(world, world.l1.batcher_tx(b"\1 not frames")) == "data_dropped"
+
+    async def test_it_is_not_the_cause_where_nothing_of_the_batcher_ever_came(self) -> None:
+        world = World.at(Fork.JOVIAN)
+        world.l1.mine()
+        assert await self.answer(with_rollup(world, batch_inbox=b"\x22" * 20), None) == "no_batcher_data"

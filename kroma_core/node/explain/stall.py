@@ -90,11 +90,14 @@ def _causes(situation: Situation, around: Surroundings) -> Iterator[Cause]:
     migrating = list(_migrating(situation))
     yield from migrating
     behind = list(_place_on_l1(situation, around))
-    blocking = troubles or loop or migrating or any(cause.code in _ENOUGH for cause in behind)
-    if blocking:
+    if troubles or loop or migrating or any(cause.code in _ENOUGH for cause in behind):
         yield from behind
         return
     found = data_causes(situation)
+    if any(cause.code == "l1_stale" for cause in behind) and not _shown_by_data(situation, found[0]):
+        yield from behind
+        yield from (cause for cause in found if cause.code != "not_stalled")
+        return
     waits = [cause for cause in behind if cause.code == "waiting_for_confirmations"]
     if waits and all(cause.code in ("no_batcher_data", "not_stalled", "channel_incomplete") for cause in found):
         yield from waits
@@ -104,8 +107,35 @@ def _causes(situation: Situation, around: Surroundings) -> Iterator[Cause]:
         yield from behind
 
 
-_ENOUGH = frozenset({"catching_up", "no_progress", "l1_stale", "l1_went_back"})
+_ENOUGH = frozenset({"catching_up", "no_progress", "l1_went_back"})
 """With these, what was read so far is not the reason."""
+_BY_THE_BATCHER = frozenset(
+    {
+        "batch_dropped", "engine_refused", "channel_dropped", "frame_dropped", "data_dropped", "no_inputs",
+        "past_batches", "future_batch", "foreign_batch",
+    }
+)  # fmt: skip
+"""What the batcher's own data show to be wrong, also where L1 has brought nothing for long."""
+
+
+_ENOUGH_READ = 4
+"""L1 blocks after which a batcher that has never written is odd."""
+
+
+def _shown_by_data(situation: Situation, cause: Cause) -> bool:
+    """Whether new L1 blocks alone would not help: what has been read of an old L1 is wrong already.
+
+    Strangers write to an inbox, and a batcher may pause; where nothing of the batcher has ever come, it is neither.
+    """
+    if cause.code in _BY_THE_BATCHER:
+        return True
+    ever = situation.store.row("SELECT 1 FROM transactions WHERE inputs > 0 LIMIT 1")
+    (read,) = situation.store.row("SELECT count(*) FROM l1_blocks") or (0,)
+    return (
+        ever is None
+        and read >= _ENOUGH_READ
+        and cause.code in ("unknown_batcher", "transaction_dropped", "no_batcher_data")
+    )
 
 
 def _not_running(situation: Situation, around: Surroundings) -> Iterator[Cause]:
@@ -117,9 +147,9 @@ def _not_running(situation: Situation, around: Surroundings) -> Iterator[Cause]:
     last = max((found[1] for found in (alive, ended) if found is not None), default=0.0)
     if ended is not None and (alive is None or ended[1] >= alive[1]):
         why = f": {ended[0]['error']}" if ended[0].get("error") else ""
-        yield Cause("not_running", f"the node was stopped {around.now - last:.0f} s ago{why}")
+        yield Cause("not_running", f"the node was stopped {_long(around.now - last)} ago{why}")
     elif around.now - last > QUIET:
-        yield Cause("not_running", f"the node is not running: its last sign of life is {around.now - last:.0f} s old")
+        yield Cause("not_running", f"the node is not running: its last sign of life is {_long(around.now - last)} old")
 
 
 def _troubles(situation: Situation) -> Iterator[Cause]:
@@ -171,6 +201,14 @@ def _reset_loop(situation: Situation) -> Iterator[Cause]:
     yield Cause(code, text, numbers={"resets": count})
 
 
+def _long(seconds: float) -> str:
+    """A time that a reader can imagine."""
+    for unit, size in (("days", 86_400), ("hours", 3_600)):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{seconds:.0f} s"
+
+
 def _migrating(situation: Situation) -> Iterator[Cause]:
     found = situation.state("migrating")
     if found is None:
@@ -213,7 +251,7 @@ def _place_on_l1(situation: Situation, around: Surroundings) -> Iterator[Cause]:
     head = heads[0]["unsafe"]
     if around.now is not None and around.now - head["time"] > STALE:
         age = around.now - head["time"]
-        yield Cause("l1_stale", f"the newest L1 block that is shown, {head['number']}, is {age:.0f} s old",
+        yield Cause("l1_stale", f"the newest L1 block that is shown, {head['number']}, is {_long(age)} old",
                     numbers={"head": head["number"], "age": age})  # fmt: skip
     reached = current[0] if current is not None else -1
     readable = head["number"] - situation.confirmations

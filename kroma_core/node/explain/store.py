@@ -36,7 +36,10 @@ class VerdictStore:
                 self._connection = sqlite3.connect(":memory:", check_same_thread=False, isolation_level=None)
             elif read_only:
                 if not path.is_file():
-                    raise StoreProblem(f"{path}: there is no such file; has this node run with [explain]?")
+                    raise StoreProblem(
+                        f"{path}: there is no such file: this node has not come as far as deriving, or "
+                        "keeps nothing ([explain]); `kroma check --live` looks for what hinders its start"
+                    )
                 uri = f"{path.absolute().as_uri()}?mode=rw"
                 self._connection = sqlite3.connect(uri, uri=True, check_same_thread=False, isolation_level=None)
             else:
