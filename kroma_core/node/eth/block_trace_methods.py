@@ -14,7 +14,7 @@ from kroma_core.errors import DecodeError, NotFound
 from kroma_core.jsonrpc.errors import Code, RpcError
 from kroma_core.jsonrpc.methods import Handler
 from kroma_core.node.eth import arguments
-from kroma_core.node.eth.block_trace_shapes import block_trace_json
+from kroma_core.node.eth.block_trace_shapes import block_trace_json, written_steps
 from kroma_core.node.eth.blocks import Blocks
 from kroma_core.node.eth.chain_methods import canonical_checked
 
@@ -44,7 +44,9 @@ class BlockTraceMethods:
             raise RpcError(Code.LIMIT_EXCEEDED if trace.too_long else Code.SERVER_ERROR, trace.reason)
         await self._blocks.with_senders(known)
         chain_id = self._blocks.config.l2_chain_id
-        return await trio.to_thread.run_sync(lambda: orjson.dumps(block_trace_json(trace, known, chain_id)))
+        return await trio.to_thread.run_sync(
+            lambda: orjson.dumps(block_trace_json(trace, known, chain_id, written_steps))
+        )
 
 
 def _wanted(found: Mapping[str, Any]) -> BlockTraceRequest:

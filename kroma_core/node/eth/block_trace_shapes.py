@@ -5,8 +5,10 @@ Spec: kroma-geth, core/types/l2trace.go; kroma-prover, zkevm, "traces".
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+import orjson
 
 from kroma_core.api import BlockTrace, ProverStep, ProverTransaction, SeenAccount, StepWitness
 from kroma_core.codec.deposits import DepositTransaction
@@ -18,6 +20,7 @@ from kroma_core.types import ZERO_HASH
 
 VERSION: Final = "0.1.0-unstable"
 """The version of kroma-geth whose traces have this form: provers are given it."""
+_AT_ONCE: Final = 1000
 _LATER_HEADER_FIELDS: Final = (
     "baseFeePerGas",
     "withdrawalsRoot",
@@ -27,8 +30,12 @@ _LATER_HEADER_FIELDS: Final = (
 )
 
 
-def block_trace_json(trace: BlockTrace, block: KnownBlock, chain_id: int) -> JsonObject:
-    """The whole trace of a block whose senders are known."""
+Shown = Callable[[Sequence[ProverStep]], Any]
+
+
+def block_trace_json(trace: BlockTrace, block: KnownBlock, chain_id: int, steps: Shown | None = None) -> JsonObject:
+    """The whole trace of a block whose senders are known. `steps` may say in which form the steps go into it."""
+    shown = steps or listed_steps
     header: JsonObject = {**dict.fromkeys(_LATER_HEADER_FIELDS), **header_json(block.header, block.hash)}
     storage: JsonObject = {
         "rootBefore": to_data(trace.root_before),
@@ -48,7 +55,7 @@ def block_trace_json(trace: BlockTrace, block: KnownBlock, chain_id: int) -> Jso
         "transactions": [_transaction(transaction, block) for transaction in block.transactions],
         "storageTrace": storage,
         "executionResults": [
-            _result(done, transaction, trace)
+            _result(done, transaction, trace) | {"structLogs": shown(done.steps)}
             for done, transaction in zip(trace.transactions, block.transactions, strict=True)
         ],
     }
@@ -119,8 +126,17 @@ def _result(done: ProverTransaction, transaction: KnownTransaction, trace: Block
     elif content.data:
         code_hash, code = trace.recipients[content.to]
         found |= {"codeHash": to_data(code_hash), "byteCode": to_data(code)}
-    found["structLogs"] = [_step(step) for step in done.steps]
     return found
+
+
+def listed_steps(steps: Sequence[ProverStep]) -> list[JsonObject]:
+    return [_step(step) for step in steps]
+
+
+def written_steps(steps: Sequence[ProverStep]) -> orjson.Fragment:
+    """The same as JSON text, made piece by piece: objects of a long trace take many times their text."""
+    pieces = [orjson.dumps(listed_steps(steps[at : at + _AT_ONCE]))[1:-1] for at in range(0, len(steps), _AT_ONCE)]
+    return orjson.Fragment(b"[%b]" % b",".join(pieces))
 
 
 def _account(seen: SeenAccount) -> JsonObject:

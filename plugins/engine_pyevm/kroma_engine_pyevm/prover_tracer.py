@@ -22,15 +22,19 @@ from kroma_engine_pyevm.state import Account, WorldState
 from kroma_engine_pyevm.step_costs import StepCost, StepCosts
 
 _ADDRESS_MASK = 2**160 - 1
-_STEP_BYTES = 400
-"""What a step takes when it is written down, besides stack, memory and code."""
+_STEP_BYTES = 120
+"""What a step takes when it is written down, besides stack, memory and what it deals with."""
+_ACCOUNT_BYTES = 220
 _CALLS = frozenset((op.CALL, op.CALLCODE, op.DELEGATECALL, op.STATICCALL))
 _CREATIONS = frozenset((op.CREATE, op.CREATE2))
 _WITH_TARGET_CODE = _CALLS | {op.EXTCODESIZE, op.EXTCODECOPY}
 _WITH_OWN_CODE = frozenset((op.CODESIZE, op.CODECOPY))
 _WITH_OWN_ACCOUNT = frozenset((op.CALL, op.CALLCODE, op.SELFDESTRUCT, op.SELFBALANCE))
 _WITH_TARGET_ACCOUNT = frozenset((op.CALL, op.CALLCODE, op.STATICCALL, op.SELFDESTRUCT, op.BALANCE, op.EXTCODEHASH))
-_WITNESSED = _WITH_TARGET_CODE | _WITH_OWN_CODE | _WITH_OWN_ACCOUNT | _WITH_TARGET_ACCOUNT
+_STORAGE = frozenset((op.SLOAD, op.SSTORE))
+_WITNESSED = _WITH_TARGET_CODE | _WITH_OWN_CODE | _WITH_OWN_ACCOUNT | _WITH_TARGET_ACCOUNT | _CREATIONS | _STORAGE
+_NAMES = [f"opcode {code:#x} not defined" if code == CLZ else opcode_name(code) for code in range(256)]
+"""By opcode; what later rules added is not known to kroma-geth."""
 
 
 class TraceTooLong(KromaError):
@@ -98,22 +102,18 @@ class TracedState(WorldState):
         )
 
 
-@attrs.define(kw_only=True)
+@attrs.define
 class _OpenStep:
-    """A step as far as it is known: calls are completed when their frame ends."""
+    """A step with what it has to do with, as far as that is known: calls are completed when their frame ends."""
 
-    opcode: int
     step: ProverStep
     accounts: list[SeenAccount]
     caller: list[SeenAccount]
     codes: list[bytes]
-    witnessed: bool
     created: Address | None = None
     call_failed: bool = False
 
     def closed(self) -> ProverStep:
-        if not self.witnessed:
-            return self.step
         witness = StepWitness(
             accounts=tuple(self.accounts),
             caller=tuple(self.caller),
@@ -137,7 +137,7 @@ class ProverTracer:
         self._recipient = recipient
         self._wanted = wanted
         self._size = size
-        self._steps: list[_OpenStep] = []
+        self._steps: list[ProverStep | _OpenStep] = []
         self._open: list[_OpenStep | None] = []
         """The step that opened each running frame, None for the outermost and for one that never ran."""
         self._calling: int | None = None
@@ -148,7 +148,7 @@ class ProverTracer:
 
     @property
     def steps(self) -> tuple[ProverStep, ...]:
-        return tuple([step.closed() for step in self._steps])
+        return tuple([step.closed() if isinstance(step, _OpenStep) else step for step in self._steps])
 
     def on(self, machine: Machine) -> Machine:
         """The machine with this tracer looking on; nothing else may be wrapped around it yet."""
@@ -180,6 +180,7 @@ class ProverTracer:
             self._open.append(None)
             return
         step = self._steps[-1]
+        assert isinstance(step, _OpenStep), "no instruction but calls and creations opens a frame"
         step.accounts.append(self._state.seen(to))
         if len(step.caller) == 1:
             step.caller.append(self._state.seen(step.caller[0].address))
@@ -212,24 +213,27 @@ class ProverTracer:
 
     def _note(self, opcode: int, frame: Frame, cost: StepCost) -> None:
         wanted, stack = self._wanted, frame.stack
-        accounts: list[SeenAccount] = []
-        caller: list[SeenAccount] = []
-        codes: list[bytes] = []
-        own = frame.msg.storage_address
-        storage = self._slots(opcode, frame, accounts) if wanted.storage else None
-        if opcode in _WITNESSED:
-            self._witness(opcode, own, stack, accounts, codes)
-        if opcode in _CALLS or opcode in _CREATIONS:
-            caller.append(self._state.seen(own))
-        size = _STEP_BYTES + 70 * len(accounts) + 2 * sum(map(len, codes))
+        size = _STEP_BYTES
         size += 34 * len(stack) if wanted.stack else 0
         size += 2 * len(frame.memory) if wanted.memory else 0
-        size += 140 * len(storage) if storage else 0
+        storage: tuple[tuple[int, int], ...] | None = None
+        if opcode in _WITNESSED:
+            accounts: list[SeenAccount] = []
+            caller: list[SeenAccount] = []
+            codes: list[bytes] = []
+            own = frame.msg.storage_address
+            if opcode not in _STORAGE:
+                self._witness(opcode, own, stack, accounts, codes)
+            elif wanted.storage:
+                storage = self._slots(opcode, frame, accounts)
+            if opcode in _CALLS or opcode in _CREATIONS:
+                caller.append(self._state.seen(own))
+            size += _ACCOUNT_BYTES * len(accounts) + 2 * sum(map(len, codes)) + (140 * len(storage) if storage else 0)
         self._size.add(size)
         step = ProverStep(
             pc=frame.pc - 1,
             opcode=opcode,
-            name=f"opcode {opcode:#x} not defined" if opcode == CLZ else opcode_name(opcode),
+            name=_NAMES[opcode],
             gas=frame.gas,
             cost=cost.gas,
             depth=frame.msg.depth + 1,
@@ -240,10 +244,10 @@ class ProverTracer:
             witness=None,
             failure=cost.failure,
         )
-        witnessed = bool(caller) or storage is not None or opcode in _WITNESSED
-        self._steps.append(
-            _OpenStep(opcode=opcode, step=step, accounts=accounts, caller=caller, codes=codes, witnessed=witnessed)
-        )
+        if opcode in _WITNESSED and (opcode not in _STORAGE or storage is not None):
+            self._steps.append(_OpenStep(step, accounts, caller, codes))
+        else:
+            self._steps.append(step)
 
     def _slots(self, opcode: int, frame: Frame, accounts: list[SeenAccount]) -> tuple[tuple[int, int], ...] | None:
         stack, own = frame.stack, frame.msg.storage_address
