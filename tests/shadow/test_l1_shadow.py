@@ -187,7 +187,7 @@ def test_a_block_that_the_follower_has_not_is_asked_for_again_and_then_left_out(
         await trio.sleep(60)
 
     followed(shadow, body)
-    assert asked.count(missing) == 4
+    assert asked.count(missing) == 3
     assert ("pruned", 1) in shadow.behind
     assert shadow.agreed == [f"L1 block 3 (0x{l1.tip.hash.hex()})"]
     assert (shadow.diverged, shadow.detached) == ([], [])
@@ -195,7 +195,7 @@ def test_a_block_that_the_follower_has_not_is_asked_for_again_and_then_left_out(
 
 def test_a_follower_that_gives_no_answer_is_asked_again_then_detached_by_name_and_opened_again(tmp_path: Path) -> None:
     l1, other = scripted(), scripted()
-    other.fail(TemporaryError("wrong receipts root"), times=4)
+    other.fail(TemporaryError("wrong receipts root"), times=3)
     shadow = shadow_of(other, compares_l1, tmp_path)
 
     async def body() -> None:

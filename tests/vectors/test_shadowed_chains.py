@@ -27,7 +27,7 @@ from kroma_core.recording import open_recording
 from tests.vectors.unit_files import vectors_root
 
 FOLDERS = ("op-chains", "kroma-chains")
-QUICK = ("blobs-ecotone.", "reorg-regolith.")
+QUICK = ("expiry-zk.", "forks-zk.")
 """Names of those that the default suite takes."""
 
 PROFILE = """

@@ -22,7 +22,7 @@ from kroma_core.node.shadow.divergence import (
 )
 from kroma_core.recording.compare import Difference
 
-TRIALS: Final = 4
+TRIALS: Final = 3
 """How often a follower is asked for what it says it lacks, before the step is given up; a second apart, then two ..."""
 
 
