@@ -103,6 +103,9 @@ class Odd:
     async def quick(self) -> None:
         self.note("quick")
 
+    async def set(self, value: int) -> None:
+        self.note(f"set to {value}")
+
 
 @attrs.frozen(kw_only=True)
 class OddHost:

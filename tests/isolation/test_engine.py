@@ -18,6 +18,7 @@ from kroma_core.chain.config import ChainConfig
 from kroma_core.errors import NotFound, TemporaryError
 from kroma_core.node.isolation.engine import RemoteEngine, isolated_engine
 from kroma_core.node.isolation.hosts import EngineHost
+from kroma_core.node.isolation.kept import KeptProcess
 from kroma_core.node.registry import discover
 from kroma_core.node.retry import RetryPolicy
 from kroma_core.node.settings import SettingsReader
@@ -60,6 +61,20 @@ def test_the_stand_in_has_every_method_of_the_protocols_as_they_are() -> None:
         for name, method in vars(protocol).items():
             if inspect.iscoroutinefunction(method):
                 assert inspect.signature(getattr(RemoteEngine, name)) == inspect.signature(method), name
+
+
+def test_limits_of_data_last_for_longer_than_a_process() -> None:
+    set_for_good: list[tuple[Any, ...]] = []
+
+    class Process(KeptProcess):
+        def __init__(self) -> None:
+            pass
+
+        async def call_lasting(self, method: str, *arguments: Any) -> None:
+            set_for_good.append((method, *arguments))
+
+    trio.run(RemoteEngine(Process()).limit_data, 1000, 5000)
+    assert set_for_good == [("limit_data", 1000, 5000)]
 
 
 def test_blocks_survive_an_engine_that_is_killed(tmp_path: Path) -> None:

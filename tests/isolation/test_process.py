@@ -294,6 +294,16 @@ def test_a_process_that_was_killed_is_started_again_and_observers_are_told(tmp_p
     assert run_kept(tmp_path, body) == ["opened", "opened", "closed"]
 
 
+def test_what_was_set_for_good_is_set_again_in_a_new_process(tmp_path: Path) -> None:
+    async def body(kept: Kept) -> None:
+        await kept.process.call_lasting("set", 1)
+        await kept.process.call_lasting("set", 2)
+        await kept.until_killed()
+        await kept.answered()
+
+    assert run_kept(tmp_path, body) == ["opened", "set to 1", "set to 2", "opened", "set to 2", "closed"]
+
+
 def test_a_process_that_cannot_be_opened_again_is_critical(tmp_path: Path) -> None:
     async def body(kept: Kept) -> None:
         await kept.until_killed()

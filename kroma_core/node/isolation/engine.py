@@ -178,7 +178,7 @@ class RemoteEngine:
         return found
 
     async def limit_data(self, transaction: int | None, block: int | None) -> None:
-        await self._ask("limit_data", transaction, block)
+        await self._process.call_lasting("limit_data", transaction, block)
 
 
 @asynccontextmanager

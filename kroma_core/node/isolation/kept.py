@@ -39,6 +39,7 @@ class KeptProcess:
         self._error: KromaError = TemporaryError(f"{part}: its process does not run")
         self._fruitless = 0
         self._changed = trio.Event()
+        self._lasting: dict[str, tuple[Any, ...]] = {}
 
     @property
     def pid(self) -> int | None:
@@ -53,6 +54,11 @@ class KeptProcess:
         result = await self._child.call(method, *arguments, ordered=ordered)
         self._fruitless = 0
         return result
+
+    async def call_lasting(self, method: str, *arguments: Any) -> None:
+        """A call that sets something for as long as the part runs: each new process gets the last one again."""
+        await self.call(method, *arguments, ordered=False)
+        self._lasting[method] = arguments
 
     async def ready(self) -> None:
         """Wait until there is a process. Raises `CriticalError` where there will be none any more."""
@@ -76,6 +82,8 @@ class KeptProcess:
         while True:
             try:
                 async with started(self._host, self._part, self._emit, patience=self._patience) as child:
+                    for method, arguments in self._lasting.items():
+                        await child.call(method, *arguments, ordered=False)
                     self._is(child)
                     if not begun:
                         begun = True

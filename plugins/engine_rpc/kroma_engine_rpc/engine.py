@@ -18,7 +18,7 @@ from kroma_core.codec.payloads import attributes_to_json, envelope_from_json, pa
 from kroma_core.errors import DecodeError, NotFound, ResetError, TemporaryError
 from kroma_core.jsonrpc.errors import Code, RpcError
 from kroma_core.l2 import ForkchoiceState, L2Label, Payload, PayloadAttributes
-from kroma_core.types import Address, Hash32, L2Number
+from kroma_core.types import Address, BlockId, Hash32, L2Number
 from kroma_engine_rpc import answers, blocks
 from kroma_engine_rpc.answers import ForkchoiceAnswer, PayloadStatus, said, severity
 from kroma_engine_rpc.blocks import FoundHeader
@@ -27,6 +27,8 @@ from kroma_engine_rpc.identity import WITHOUT_ATTRIBUTES, forkchoice_updated, ge
 
 _REMEMBERED = 4096
 _BUILDINGS = 16
+_READINGS = 3
+"""How often heads are read where they contradict each other. An engine may be in the midst of moving them."""
 
 
 @attrs.frozen(kw_only=True)
@@ -51,14 +53,22 @@ class RpcEngine:
     # --- reading
 
     async def heads(self) -> ForkchoiceState:
+        """An engine moves its heads one after another, also for a caller that has given up waiting meanwhile."""
+        for _ in range(_READINGS):
+            unsafe, safe, finalized = await self._heads()
+            if finalized.number <= safe.number <= unsafe.number:
+                break
+        return ForkchoiceState(unsafe=unsafe.hash, safe=safe.hash, finalized=finalized.hash)
+
+    async def _heads(self) -> list[BlockId]:
         labels = (L2Label.UNSAFE, L2Label.SAFE, L2Label.FINALIZED)
-        found = await self._connection.ask_all([("eth_getBlockByNumber", [label.value, False]) for label in labels])
-        hashes = []
+        answers = await self._connection.ask_all([("eth_getBlockByNumber", [label.value, False]) for label in labels])
+        found = []
         with readable("eth_getBlockByNumber", self._connection.eth.server):
-            for label, block in zip(labels, found, strict=True):
+            for label, block in zip(labels, answers, strict=True):
                 held = object_or_none(block, f"the engine's {label} block")
-                hashes.append(self._config.genesis.l2.hash if held is None else self._noted(held).hash)
-        return ForkchoiceState(unsafe=hashes[0], safe=hashes[1], finalized=hashes[2])
+                found.append(self._config.genesis.l2 if held is None else _id(self._noted(held)))
+        return found
 
     async def block(self, block: Hash32 | L2Number | L2Label) -> Payload:
         method, name = "eth_getBlockByNumber", str(block)
@@ -273,6 +283,10 @@ class RpcEngine:
         if len(self._numbers) >= _REMEMBERED:
             del self._numbers[next(iter(self._numbers))]
         self._numbers[block_hash] = number
+
+
+def _id(found: FoundHeader) -> BlockId:
+    return BlockId(found.hash, found.header.number)
 
 
 def _expect_same(asked: Hash32 | L2Number | L2Label, found: FoundHeader) -> None:

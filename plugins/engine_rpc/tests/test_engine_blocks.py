@@ -100,6 +100,27 @@ def test_a_label_that_was_never_set_is_genesis(tmp_path: Path) -> None:
     run(side, body, tmp_path)
 
 
+@pytest.mark.parametrize(("readings", "safe"), [(1, 0), (2, 0), (9, -1)])
+def test_heads_that_are_read_in_the_midst_of_a_move_are_read_again(readings: int, safe: int, tmp_path: Path) -> None:
+    """After so many readings the engine has moved its safe head down, after its unsafe one."""
+    side = EngineSide()
+    low, middle, high = side.blocks[0], side.blocks[1], side.blocks[-1]
+    asked: list[str] = []
+
+    async def by_number(name: str, full: bool) -> Any:
+        asked.append(name)
+        moved = asked.count("safe") > readings
+        return {"latest": middle, "safe": low if moved else high}.get(name, low)
+
+    async def body(engine: RpcEngine) -> None:
+        side.answers["eth_getBlockByNumber"] = by_number
+        heads = await engine.heads()
+        assert [f"0x{one.hex()}" for one in (heads.unsafe, heads.safe)] == [middle["hash"], side.blocks[safe]["hash"]]
+        assert asked.count("safe") == min(readings + 1, 3)
+
+    run(side, body, tmp_path)
+
+
 def test_blocks_that_are_not_there_are_not_found(tmp_path: Path) -> None:
     for ask in (
         lambda engine: engine.block(ABSENT),
