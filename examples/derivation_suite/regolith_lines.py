@@ -472,8 +472,8 @@ def main():
     with open(start["l1"]) as file:
         world = json.load(file)
     rollup = world["rollup_config"]
-    if "validator_pool_address" in rollup or "kroma_mpt_time" in rollup:
-        return say({"type": "unsupported", "reason": "a chain of Kroma's"})
+    if start["family"] != "op":
+        return say({"type": "unsupported", "reason": f"chains of family {start['family']}"})
     known = [fork for fork in LATER if rollup.get(f"{fork}_time") is not None]
     if known:
         return say({"type": "unsupported", "reason": f"{known[0]} and later upgrades"})

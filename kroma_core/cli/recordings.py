@@ -127,13 +127,14 @@ def run_client(arguments: argparse.Namespace) -> int:
         form_of(path)
     chains = chosen(read_suite(arguments.folder), arguments.only)
     skips = dict(_skips(arguments.skip))
+    command = list(_whole_paths(arguments.command))
     with _work(arguments.work) as work:
         if arguments.procedure == "run":
             client: WholeClient | LineClient = WholeClient(
-                command=arguments.command, seconds=arguments.seconds, work=work, steps=arguments.steps
+                command=command, seconds=arguments.seconds, work=work, steps=arguments.steps
             )
         else:
-            client = LineClient(command=arguments.command, seconds=arguments.seconds, work=work)
+            client = LineClient(command=command, seconds=arguments.seconds, work=work)
         results = [_result(client, chain, skips) for chain in chains]
     procedure = {"run": "whole client", "derive": "derivation library"}[arguments.procedure]
     report = Report(
@@ -156,8 +157,17 @@ def _result(client: WholeClient | LineClient, chain: SuiteChain, skips: dict[str
     else:
         result = run_until_signal(lambda: client.run(chain))
     told = f": {result.reason}" if result.reason else ""
+    if result.outcome is Outcome.FAILED and result.log.strip():
+        told += f"; its log ends: {result.log.strip().splitlines()[-1].strip()}"
     print(f"{result.outcome:<7}  {result.chain}  {result.seconds:.1f} s{told}", flush=True)
     return result
+
+
+def _whole_paths(command: list[str]) -> Iterator[str]:
+    """The command, which will run in another folder: words that name files here become whole paths."""
+    for turn, word in enumerate(command):
+        named = Path(word).is_file() and (turn > 0 or "/" in word)
+        yield str(Path(word).resolve()) if named else word
 
 
 def _skips(given: list[str]) -> Iterator[tuple[str, str]]:

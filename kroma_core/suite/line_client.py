@@ -21,6 +21,7 @@ from kroma_core.suite.results import Outcome, Result
 
 PROTOCOL = "kroma-derivation/1"
 PLACES = {"l1": "the chain's L1 file", "name": "the chain's name", "work": "an empty folder of its own"}
+_LAST_WORDS = 2.0
 MAX_LINE = 32 << 20
 """Bytes of a line, from the client."""
 
@@ -86,6 +87,8 @@ class _Session:
         await self._say(
             type="start",
             protocol=PROTOCOL,
+            name=self.chain.name,
+            family=self.chain.family,
             l1=str(self.chain.l1.resolve()),
             l1_head=f"0x{self.chain.l1_head.hash.hex()}",
         )
@@ -149,14 +152,14 @@ class _Session:
         try:
             await trio.to_thread.run_sync(write, abandon_on_cancel=True)
         except BrokenPipeError as error:
-            raise self._gone() from error
+            raise await self._gone() from error
 
     async def _heard(self) -> dict[str, Any]:
         pipe = self.client.process.stdout
         assert pipe is not None
         line = await trio.to_thread.run_sync(partial(pipe.readline, MAX_LINE), abandon_on_cancel=True)
         if not line:
-            raise self._gone()
+            raise await self._gone()
         if len(line) >= MAX_LINE:
             raise ClientDiffers(f"a line of {MAX_LINE} bytes or more")
         try:
@@ -167,5 +170,8 @@ class _Session:
             raise ClientDiffers(f"expected a JSON object a line, got {line[:80]!r}")
         return found
 
-    def _gone(self) -> ClientEnded:
+    async def _gone(self) -> ClientEnded:
+        with trio.move_on_after(_LAST_WORDS):
+            code = await trio.to_thread.run_sync(self.client.process.wait, abandon_on_cancel=True)
+            return ClientEnded(f"the client ended with exit code {code}, without a message of type end{self.refused}")
         return ClientEnded(f"the client closed its output without a message of type end{self.refused}")

@@ -76,10 +76,16 @@ class Report:
             "| Family | Chains up to | Passed | Failed | Skipped |",
             "|---|---|---|---|---|",
         ]
-        for (family, fork), counts in rows.items():
+        age = {(one.family, one.forks[-1]): len(one.forks) for one in self.results}
+        for family, fork in sorted(rows, key=lambda row: (row[0] != "op", row[0], age[row])):
+            counts = rows[family, fork]
             lines.append(f"| {family} | {fork} | {' | '.join(str(counts[outcome]) for outcome in Outcome)} |")
         for outcome in (Outcome.FAILED, Outcome.SKIPPED):
-            told = [f"- `{one.chain}`: {one.reason}" for one in self.results if one.outcome is outcome]
+            reasons: dict[str, list[str]] = {}
+            for one in self.results:
+                if one.outcome is outcome:
+                    reasons.setdefault(one.reason, []).append(f"`{one.chain}`")
+            told = [f"- {', '.join(chains)}: {reason}" for reason, chains in reasons.items()]
             lines += ["", f"{outcome.capitalize()}:", "", *told] if told else []
         return "\n".join(lines)
 

@@ -113,9 +113,9 @@ def test_a_library_that_shares_no_code_derives_a_chain_line_by_line(suite: Path,
     [
         ('"gasLimit": hex(config[3])', '"gasLimit": hex(config[3] + 1)', "gas_limit: expected 30000000, got 30000001"),
         ('["channel_timeout"]', '["channel_timeout"] - 1', "of 34 blocks: L2 block"),
-        ('say({"type": "end"})', "None", "the client closed its output without a message of type end"),
+        ('say({"type": "end"})', "None", "the client ended with exit code 0, without a message of type end"),
         ('say({"type": "end"})', 'print("done")', "a line that is not JSON"),
-        ("    Derivation(world", "    raise SystemExit(3)\n    Derivation(world", "closed its output"),
+        ("    Derivation(world", "    raise SystemExit(3)\n    Derivation(world", "ended with exit code 3"),
     ],
     ids=["other attributes", "other rule", "no end", "no JSON", "crash"],
 )
