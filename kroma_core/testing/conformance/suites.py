@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import ModuleType
@@ -59,10 +59,32 @@ def scripted_chain() -> ChainConfig:
 async def opened(
     found: Installed, chain: ChainConfig, folder: Path, settings: dict[str, Any] | None = None, **required: Any
 ) -> AsyncIterator[Any]:
-    """The part that an offer makes, with these settings and the defaults of the others."""
+    """The part that an offer makes, with these settings and the defaults of the others.
+
+    An engine that stands on another one, and is given none (`engine=`), gets the one that is installed and executes;
+    that keeps its chain in `folder`, too.
+    """
     context = PluginContext(chain=chain, data_dir=folder, clock=time.time, emit=lambda event: None)
-    async with found.offer.open(found.offer.config(**settings or {}), context, **required) as part:
-        yield part
+    async with AsyncExitStack() as stack:
+        if Role.ENGINE in found.offer.requires and "engine" not in required and found.role is Role.ENGINE:
+            below = _engine_below()
+            assert below is not None, "several engines that execute are installed, or none: give one as `engine=`"
+            (folder / "below").mkdir(exist_ok=True)
+            required["engine"] = await stack.enter_async_context(opened(below, chain, folder / "below"))
+        manager = found.offer.open(found.offer.config(**settings or {}), context, **required)
+        yield await stack.enter_async_context(manager)
+
+
+def _engine_below() -> Installed | None:
+    """The one installed engine that executes, stands on no other and needs nothing but its settings' defaults."""
+    able = [
+        one
+        for one in installed_offers(role=Role.ENGINE)
+        if Capability.EXECUTES in one.offer.capabilities
+        and Role.ENGINE not in one.offer.requires
+        and all(field.default is not attrs.NOTHING for field in attrs.fields(one.offer.config))
+    ]
+    return able[0] if len(able) == 1 else None
 
 
 def default_maker(found: Installed) -> type | None:
@@ -118,31 +140,7 @@ def _engine_maker(found: Installed) -> type | None:
             async with opened(found, chain, folder) as engine:
                 yield engine
 
-    return _wrapper_maker(found) if Role.ENGINE in found.offer.requires else EngineMaker
-
-
-def _wrapper_maker(found: Installed) -> type | None:
-    """For an engine that stands on another: on the one installed that executes and needs nothing but its defaults."""
-    able = [
-        one
-        for one in installed_offers(role=Role.ENGINE)
-        if Capability.EXECUTES in one.offer.capabilities
-        and Role.ENGINE not in one.offer.requires
-        and all(field.default is not attrs.NOTHING for field in attrs.fields(one.offer.config))
-    ]
-    if len(able) != 1:
-        return None
-    [below] = able
-
-    class WrapperMaker:
-        @asynccontextmanager
-        async def open_engine(self, chain: ChainConfig, folder: Path) -> AsyncIterator[Any]:
-            own = folder / "below"
-            own.mkdir(exist_ok=True)
-            async with opened(below, chain, own) as engine, opened(found, chain, folder, engine=engine) as wrapper:
-                yield wrapper
-
-    return WrapperMaker
+    return None if Role.ENGINE in found.offer.requires and _engine_below() is None else EngineMaker
 
 
 def _observer_maker(found: Installed) -> type:
