@@ -39,7 +39,7 @@ def with_folder(tmp_path: Path, body: Callable[[Any, Path], Awaitable[None]], **
     shared.mkdir()
 
     async def main() -> None:
-        with trio.fail_after(30):
+        with trio.fail_after(120):
             async with opened_part(DirectorySettings(folder=shared, **settings), tmp_path / "own") as part:
                 await body(part, shared)
 
@@ -112,7 +112,7 @@ def test_a_commitment_to_more_than_the_limit_carries_nothing_and_is_not_asked_fo
 def with_bucket(tmp_path: Path, body: Callable[[Any, Any, Plant], Awaitable[None]], **settings: Any) -> None:
     async def main() -> None:
         plant = Plant()
-        with trio.fail_after(30), bucket() as objects:
+        with trio.fail_after(120), bucket() as objects:
             async with (
                 fault_front(objects.url, plant) as front,
                 opened_part(DirectorySettings(url=front, **settings), tmp_path) as part,

@@ -22,6 +22,8 @@ BATCH: Final = 4096
 LONGEST_PAUSE: Final = 60.0
 """Seconds that an event may wait to be written."""
 PART: Final = "observe arrow"
+_UNWRITABLE: Final = (OSError, pa.ArrowException, ValueError, TypeError, OverflowError)
+"""What a disk raises, and what a value that no column can hold does: neither may end the node."""
 
 
 @attrs.frozen
@@ -75,7 +77,7 @@ class ArrowObserver:
         try:
             with trio.CancelScope(shield=True):
                 await self._write_all()
-        except (OSError, pa.ArrowException) as error:
+        except _UNWRITABLE as error:
             self._failure = f"{PART}: cannot write to {self.tables.folder}: {error}"
         finally:
             self._finished.set()

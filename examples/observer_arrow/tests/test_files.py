@@ -210,7 +210,7 @@ def test_what_finds_the_queue_full_is_counted_where_it_is_missing(tmp_path: Path
         async with opened_part(tmp_path, emit=told.append, queue=3) as part:
             for _ in range(5):
                 part.on_event(sample_events()[0])
-            with trio.fail_after(10):
+            with trio.fail_after(60):
                 while not told_missing(told) and not part_is_empty(part):
                     await trio.lowlevel.checkpoint()
             part.on_event(sample_events()[2])
@@ -235,7 +235,19 @@ def test_a_disk_that_fails_is_told_by_the_next_event(tmp_path: Path) -> None:
         (tmp_path / "taken").write_text("a file where the folder should be")
         async with opened_part(tmp_path / "taken", queue=1) as part:
             part.on_event(sample_events()[0])
-            with trio.fail_after(10), pytest.raises(TemporaryError, match="observe arrow: cannot write to"):
+            with trio.fail_after(60), pytest.raises(TemporaryError, match="observe arrow: cannot write to"):
+                await told_for_ever(part)
+
+    trio.run(main)
+
+
+def test_a_text_that_no_column_can_hold_detaches_the_observer_and_ends_nothing(tmp_path: Path) -> None:
+    verdict = next(event for event in sample_events() if isinstance(event, Verdict))
+
+    async def main() -> None:
+        async with opened_part(tmp_path, queue=1) as part:
+            part.on_event(attrs.evolve(verdict, name="\ud800"))
+            with trio.fail_after(60), pytest.raises(TemporaryError, match="surrogates not allowed"):
                 await told_for_ever(part)
 
     trio.run(main)
