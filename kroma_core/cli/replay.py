@@ -84,7 +84,8 @@ def _replay_one(path: Path, profile: Path | None, registry: Registry, *, as_json
                 print(line if line.startswith(f"{path}: ") else f"{path}: {line}", file=sys.stderr, flush=True)
         return False
     if as_json:
-        followed = {"divergences": shadows.bundles} if shadows.followers else {}
+        told = {"divergences": shadows.bundles, "compared_steps": shadows.followers, "followers_told": shadows.lines}
+        followed = told if shadows.followers or shadows.lines else {}
         print(json.dumps(_as_json(path, plan, result) | followed), flush=True)
     else:
         counts = (f"{part}: steps compared: {compared}" for part, compared in shadows.followers.items())

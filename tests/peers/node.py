@@ -189,12 +189,12 @@ async def kroma_record(folder: Path, profile: Tables, out: Path, *options: str) 
 
 
 async def replayed(
-    folder: Path, recording: Path, engine: Tables = PYEVM, *, seconds: float
+    folder: Path, recording: Path, engine: Tables = PYEVM, *, seconds: float, **more: Tables
 ) -> tuple[int, dict[str, Any], str]:
-    """Exit code, report and messages of `kroma replay` of a recording on an engine."""
+    """Exit code, report and messages of `kroma replay` of a recording on an engine; `more`: further tables."""
     folder.mkdir(parents=True, exist_ok=True)
     path, told = folder / "replay.toml", folder / "replay.json"
-    path.write_text(toml_text({"engine": engine, "node": {"log_level": "warning"}}))
+    path.write_text(toml_text({"engine": engine, "node": {"log_level": "warning"}, **more}))
     command = [KROMA, "replay", "--json", "--profile", path, recording]
     async with running("replay", command, folder, output=told) as started:
         code = await started.ended(seconds)
@@ -214,4 +214,6 @@ def toml_text(tables: Tables) -> str:
 def _toml_value(value: Any) -> str:
     if isinstance(value, Mapping):
         return "{" + ", ".join(f"{key} = {_toml_value(one)}" for key, one in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(_toml_value(one) for one in value) + "]"
     return json.dumps(value)
