@@ -1,4 +1,4 @@
-"""op-geth and the embedded engine in each other's shadow over recorded chains; op-geth beside an engine that is wrong."""
+"""op-geth and the embedded engine in each other's shadow over recorded chains; op-geth beside one that is wrong."""
 
 from __future__ import annotations
 
