@@ -32,7 +32,8 @@ def text_of(account: PlanAccount) -> str:
     rollup = account.plan.chain.rollup
     name = f"{rollup.name or 'unnamed'} (id {rollup.l2_chain_id}, family {rollup.family})"
     lines = [*_block("chain", _headed(name, account.chain.header, account.chain.line), account.chain.settings)]
-    lines += _listing("start", account.start.text.splitlines())
+    started = [textwrap.wrap(line, _WIDTH - _LABEL, subsequent_indent="  ") for line in account.start.text.splitlines()]
+    lines += _listing("start", itertools.chain(*started))
     lines += _listing("data in", [str(account.plan.data_dir)])
     lines.append("")
     for part in account.parts:

@@ -50,19 +50,24 @@ def published() -> tuple[Published, ...]:
 def absent_kind(role: Role, kind: str, registry: Registry) -> str:
     """What to say of a kind that nothing installed offers."""
     usable = registry.usable(role)
-    text = f"no installed plugin offers {role} {kind!r}{suggestion(kind, [found.offer.kind for found in usable])}; "
-    return text + choice(role, usable, registry, how_to_get(role, kind))
+    how = how_to_get(role, kind)
+    if how is None:
+        how = _FROM_ELSEWHERE + suggestion(kind, [found.offer.kind for found in usable])
+    return f"no installed plugin offers {role} {kind!r}; " + choice(role, usable, registry, how)
 
 
-def how_to_get(role: Role, kind: str) -> str:
-    """Where a kind comes from."""
+def how_to_get(role: Role, kind: str) -> str | None:
+    """Which distribution of this project has a kind; None where none has."""
     for one in published():
         if kind in one.kinds.get(role, ()):
             return f"{one.distribution} has it: {one.how}"
-    return (
-        "no distribution of this project has it: install the one that does "
-        f"(its entry point is in the group {ENTRY_POINT_GROUP}; kroma plugins then lists it)"
-    )
+    return None
+
+
+_FROM_ELSEWHERE: Final = (
+    "no distribution of this project has it: install the one that does "
+    f"(its entry point is in the group {ENTRY_POINT_GROUP}; kroma plugins then lists it)"
+)
 
 
 def choice(role: Role, offers: Sequence[InstalledOffer], registry: Registry, how: str | None = None) -> str:
