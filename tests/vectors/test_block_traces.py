@@ -4,19 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-import orjson
 from kroma_engine_pyevm.block_traces import trace_block
 from kroma_engine_pyevm.watching import Stopwatch
 
 from kroma_core.api import BlockTrace, BlockTraceRequest
 from kroma_core.codec.rpc_blocks import header_from_json
 from kroma_core.forks import KROMA_FORKS, Fork, Rules, Schedule
-from kroma_core.node.eth.block_trace_shapes import block_trace_json
-from kroma_core.node.eth.blocks import KnownBlock, KnownTransaction
 from kroma_core.state_proof import proven_account, proven_word
 from kroma_core.types import Address, Seconds, Timestamp
 from kroma_core.zktrie.accounts import Account
-from tests.vectors.traced_blocks import newest_fork, traced_block
+from tests.vectors.traced_blocks import differences, known_block, newest_fork, shown, traced_block
 from tests.vectors.unit_files import hex_bytes, unit_cases
 
 
@@ -27,13 +24,8 @@ def test_a_block_executed_again_has_the_trace_of_the_client(case: dict[str, Any]
     block = traced_block(expected, rules)
     trace = trace_block(block.execution, block.transactions, BlockTraceRequest(), Stopwatch(60))
     assert isinstance(trace, BlockTrace), trace
-    known = KnownBlock(
-        hash=block.hash,
-        header=block.header,
-        transactions=tuple([KnownTransaction.decode(raw, rules) for raw in block.transactions]),
-    )
-    made = orjson.loads(orjson.dumps(block_trace_json(trace, known, expected["chainID"])))
-    assert _differences(made, expected) == []
+    known = known_block(block.hash, block.header, block.transactions, rules)
+    assert differences(shown(trace, known, expected["chainID"]), expected) == []
 
 
 def _rules(newest: Fork) -> Rules:
@@ -41,22 +33,6 @@ def _rules(newest: Fork) -> Rules:
     forks = list(KROMA_FORKS)
     active = forks[1 : forks.index(newest) + 1]
     return Schedule(table=KROMA_FORKS, times=dict.fromkeys(active, Timestamp(0)), block_time=Seconds(2)).at(1)
-
-
-def _differences(made: Any, expected: Any, place: str = "trace") -> list[str]:
-    """Where two JSON values differ, by path: a failed comparison of megabytes says nothing."""
-    if isinstance(made, dict) and isinstance(expected, dict):
-        keys = [f"{place}: {key} is only in one" for key in sorted(made.keys() ^ expected.keys())]
-        return keys + [
-            line
-            for key in made.keys() & expected.keys()
-            for line in _differences(made[key], expected[key], f"{place}.{key}")
-        ]
-    if isinstance(made, list) and isinstance(expected, list):
-        sizes = [] if len(made) == len(expected) else [f"{place}: {len(made)} items, expected {len(expected)}"]
-        pairs = enumerate(zip(made, expected, strict=False))
-        return sizes + [line for index, pair in pairs for line in _differences(*pair, f"{place}[{index}]")]
-    return [] if type(made) is type(expected) and made == expected else [f"{place}: {made!r}, expected {expected!r}"]
 
 
 @unit_cases("kroma-units/block_traces")

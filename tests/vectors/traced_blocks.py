@@ -7,16 +7,19 @@ execution, and the choice of what is told and proven, are those of the client.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import itertools
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import attrs
+import orjson
 from kroma_engine_pyevm.environment import BlockEnvironment
 from kroma_engine_pyevm.execution import BlockExecution
 from kroma_engine_pyevm.failures import opcode_name
 from kroma_engine_pyevm.state import WorldState
 from kroma_engine_pyevm.state_tries import StoredAccount, ZkState
 
+from kroma_core.api import BlockTrace
 from kroma_core.codec.deposits import DepositTransaction
 from kroma_core.codec.headers import Header
 from kroma_core.codec.keccak import EMPTY_HASH, keccak256
@@ -25,6 +28,8 @@ from kroma_core.codec.rpc_blocks import header_from_json
 from kroma_core.codec.transactions import ACCESS_LIST, DEPOSIT, LEGACY
 from kroma_core.errors import CriticalError
 from kroma_core.forks import Fork, Rules
+from kroma_core.node.eth.block_trace_shapes import block_trace_json
+from kroma_core.node.eth.blocks import KnownBlock, KnownTransaction
 from kroma_core.types import Address, Gas, Hash32, L2Number, Timestamp, Wei
 from kroma_core.zktrie.nodes import EMPTY_ROOT, decode_node
 from kroma_core.zktrie.trie import NodeCache
@@ -55,7 +60,7 @@ def traced_block(trace: Json, rules: Rules) -> TracedBlock:
         base_fee=Wei(header.base_fee or 0),
         prev_randao=header.mix_hash,
         rules=rules,
-        block_hash={header.number - 1: header.parent_hash}.__getitem__,
+        block_hash=_block_hashes(trace).__getitem__,
     )
     before = hex_bytes(trace["storageTrace"]["rootBefore"])
     state = WorldState(_ToldState(trace), before, _codes(trace).__getitem__)
@@ -65,6 +70,17 @@ def traced_block(trace: Json, rules: Rules) -> TracedBlock:
         transactions=tuple([_raw(transaction) for transaction in trace["transactions"]]),
         execution=BlockExecution(state, environment),
     )
+
+
+def _block_hashes(trace: Json) -> dict[int, Hash32]:
+    """Hashes of ancestors by number: those that instructions asked for, as they stand on the stack after it."""
+    number = int(trace["header"]["number"], 16)
+    found = {number - 1: hex_bytes(trace["header"]["parentHash"])}
+    for result in trace["executionResults"]:
+        for step, following in itertools.pairwise(result["structLogs"]):
+            if step["op"] == "BLOCKHASH" and following["depth"] == step["depth"]:
+                found[int(step["stack"][-1], 16)] = int(following["stack"][-1], 16).to_bytes(32, "big")
+    return found
 
 
 def newest_fork(trace: Json) -> Fork:
@@ -192,3 +208,31 @@ def _bytes(item: Any) -> Any:
     if isinstance(item, list):
         return [_bytes(inner) for inner in item]
     return item.to_bytes((item.bit_length() + 7) // 8, "big") if isinstance(item, int) else item
+
+
+def known_block(block_hash: Hash32, header: Header, transactions: Sequence[bytes], rules: Rules) -> KnownBlock:
+    """A block as the JSON-RPC has it."""
+    decoded = tuple([KnownTransaction.decode(raw, rules) for raw in transactions])
+    return KnownBlock(hash=block_hash, header=header, transactions=decoded)
+
+
+def shown(trace: BlockTrace, block: KnownBlock, chain_id: int) -> Json:
+    """The trace as who asked for it reads it."""
+    found: Json = orjson.loads(orjson.dumps(block_trace_json(trace, block, chain_id)))
+    return found
+
+
+def differences(made: Any, expected: Any, place: str = "trace") -> list[str]:
+    """Where two JSON values differ, by path: a failed comparison of megabytes says nothing."""
+    if isinstance(made, dict) and isinstance(expected, dict):
+        keys = [f"{place}: {key} is only in one" for key in sorted(made.keys() ^ expected.keys())]
+        return keys + [
+            line
+            for key in made.keys() & expected.keys()
+            for line in differences(made[key], expected[key], f"{place}.{key}")
+        ]
+    if isinstance(made, list) and isinstance(expected, list):
+        sizes = [] if len(made) == len(expected) else [f"{place}: {len(made)} items, expected {len(expected)}"]
+        pairs = enumerate(zip(made, expected, strict=False))
+        return sizes + [line for index, pair in pairs for line in differences(*pair, f"{place}[{index}]")]
+    return [] if type(made) is type(expected) and made == expected else [f"{place}: {made!r}, expected {expected!r}"]
