@@ -26,6 +26,7 @@ MEASUREMENTS = {
     "pipeline": "the whole derivation without an engine, beside op-node's pipeline",
     "explain": "what keeping derivation's verdicts costs a node",
     "shadow": "what an engine in the shadow of another costs the leading one",
+    "shadow_sources": "what L1, blob and data sources in the shadow of others cost a node",
     "engine_transfers": "transfers through the embedded engine, beside plain py-evm",
     "engine_precompiles": "blocks full of the most expensive cryptography",
     "zktrie": "Poseidon and the ZK trie, beside a Go implementation of the hash",
