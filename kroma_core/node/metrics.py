@@ -187,6 +187,8 @@ class NodeMetrics:
                 self._detached.labels(event.part).inc()
             case FollowerAttached(part=part) | FollowerDetached(part=part):
                 self._attached.labels(part).set(isinstance(event, FollowerAttached))
+                for counter in (self._agreed, self._diverged, self._passed):
+                    counter.labels(part)  # from 0 on
             case FollowerAgreed(part=part, waiting=waiting):
                 self._agreed.labels(part).inc()
                 self._waiting.labels(part).set(waiting)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from kroma_core.jsonrpc.methods import Handler
 from kroma_core.node.health import HealthLimits
-from kroma_core.node.plan import Plan
+from kroma_core.node.plan import Plan, PlannedPart
 from kroma_core.node.redaction import redacted
 from kroma_core.node.rpc import shapes
 from kroma_core.node.rpc.health import health_json, health_of
@@ -28,8 +28,9 @@ def node_methods(view: NodeView, plan: Plan, watch: Watch, limits: HealthLimits)
                 "version": part.installed.version,
                 "api": part.installed.offer.api,
                 "capabilities": sorted(capability.value for capability in part.installed.capabilities),
+                **follows,
             }
-            for part in plan.parts
+            for part, follows in _with_followers(plan)
         ]
 
     async def profile() -> Any:
@@ -39,8 +40,8 @@ def node_methods(view: NodeView, plan: Plan, watch: Watch, limits: HealthLimits)
             "node": redacted(plan.node),
             **{name: table for name, table in redacted(plan.servers).items() if table is not None},
             "parts": [
-                {"role": part.role.value, "kind": part.installed.offer.kind, **redacted(part.settings)}
-                for part in plan.parts
+                {"role": part.role.value, "kind": part.installed.offer.kind, **follows, **redacted(part.settings)}
+                for part, follows in _with_followers(plan)
             ],
         }
 
@@ -69,3 +70,11 @@ def node_methods(view: NodeView, plan: Plan, watch: Watch, limits: HealthLimits)
         return health_json(health_of(view, watch, limits))
 
     return {"plugins": plugins, "profile": profile, "status": status, "health": health}
+
+
+def _with_followers(plan: Plan) -> Iterator[tuple[PlannedPart, dict[str, str]]]:
+    """The parts, each followed by those in its shadow, which name the kind that they follow."""
+    for part in plan.parts:
+        yield part, {}
+        for shadow in part.shadows:
+            yield shadow, {"follows": part.installed.offer.kind}
