@@ -15,6 +15,7 @@ import trio
 from kroma_core.codec.attributes import attributes_from_json
 from kroma_core.errors import DecodeError, KromaError
 from kroma_core.recording import Difference, ExpectedBlock, first_difference
+from kroma_core.recording.expected_json import block_object
 from kroma_core.suite.chains import SuiteChain
 from kroma_core.suite.commands import ClientEnded, Started, check_places, filled, started
 from kroma_core.suite.results import Outcome, Result
@@ -108,7 +109,8 @@ class _Session:
                     if different is None:
                         known.add(block.hash)
                         done = max(done, block.number - expected.blocks[0].number + 1)
-                        await self._say(type="valid", hash=f"0x{block.hash.hex()}", number=block.number)
+                        payload = block_object(block)["payload"]
+                        await self._say(type="valid", hash=payload["blockHash"], number=block.number, payload=payload)
                     else:
                         self.refused = f"; its last attributes on block {block.number - 1} differ: {different}"
                         await self._say(type="invalid")

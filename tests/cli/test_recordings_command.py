@@ -108,6 +108,20 @@ def test_a_library_that_shares_no_code_derives_a_chain_line_by_line(suite: Path,
     }
 
 
+@pytest.mark.slow
+def test_our_own_derivation_passes_as_a_library_by_the_same_lines(tmp_path: Path) -> None:
+    """The procedure holds for reorgs, blobs, hostile data, refused blocks, upgrades, and both families."""
+    names = ("reorg-holocene", "invalid-payload-delta", "invalid-payload-jovian", "blobs-ecotone", "hostile-jovian-2",
+             "upgrade-bedrock-to-jovian", "expiry-fjord")  # fmt: skip
+    kroma = [CHAINS.parent / "kroma-chains" / f"{name}.json.xz" for name in ("mpt-transition", "span-overlap-zk")]
+    files = [*(CHAINS / f"{name}.json.xz" for name in names), *kroma]
+    assert main(["recordings", "export", str(tmp_path / "suite"), *map(str, files)]) == 0
+    client = (sys.executable, str(Path(__file__).with_name("derivation_lines.py")))
+    code, report = run(tmp_path / "suite", "derive", client, tmp_path)
+    assert code == 0, report
+    assert report["counts"] == {"passed": 9, "failed": 0, "skipped": 0}
+
+
 @pytest.mark.parametrize(
     ("old", "new", "reason"),
     [
