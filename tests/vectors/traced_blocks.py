@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Sequence
+from fractions import Fraction
 from typing import Any
 
 import attrs
@@ -20,6 +21,7 @@ from kroma_engine_pyevm.state import WorldState
 from kroma_engine_pyevm.state_tries import StoredAccount, ZkState
 
 from kroma_core.api import BlockTrace
+from kroma_core.chain.fees import call_data_gas
 from kroma_core.codec.deposits import DepositTransaction
 from kroma_core.codec.headers import Header
 from kroma_core.codec.keccak import EMPTY_HASH, keccak256
@@ -104,6 +106,7 @@ class _ToldState(ZkState):
                 if node is not None:
                     nodes[node.hash] = node.encode()
         super().__init__(NodeCache(nodes))
+        self._fee_words = _fee_words(trace)
         self._seen: dict[Address, Json] = {}
         for account in _accounts(trace["executionResults"]):
             self._seen.setdefault(hex_bytes(account["address"]), account)
@@ -119,11 +122,31 @@ class _ToldState(ZkState):
         return StoredAccount(seen["nonce"], int(seen["balance"], 16), EMPTY_ROOT, code_hash)
 
     def word(self, storage_root: Hash32, slot: int) -> int:
-        """Slots of the L1 attributes that this era's fees do not use are read and not proven; balances would tell."""
+        """Only of the L1 attributes are words read that no instruction touched; balances would tell a wrong one."""
         try:
             return super().word(storage_root, slot)
         except CriticalError:
-            return 0
+            return self._fee_words.get(slot, 0)
+
+
+def _fee_words(trace: Json) -> dict[int, int]:
+    """Base fee, overhead and scalar that give the L1 fees which senders paid, by slot.
+
+    Where the L1 attributes failed, these words are those of an earlier block, and nothing proves them.
+    """
+    paid: list[tuple[int, int]] = []
+    for transaction, result in zip(trace["transactions"], trace["executionResults"], strict=True):
+        if transaction["type"] != DEPOSIT:
+            sent = 0 if result["failed"] or transaction["to"] == transaction["from"] else _number(transaction, "value")
+            before, after = (int(account["balance"], 16) for account in (result["from"], result["accountAfter"][0]))
+            fee = before - after - sent - result["gas"] * _number(transaction, "gasPrice")
+            paid.append((call_data_gas(_raw(transaction)), fee))
+    if not trace["executionResults"][0]["failed"] or not paid:
+        return {}
+    (gas, fee), (other_gas, other_fee) = min(paid), max(paid)
+    overhead = round(Fraction(fee * other_gas - other_fee * gas, other_fee - fee)) if gas != other_gas else 0
+    price = max(-(-fee * 10**6 // (gas + overhead)) for gas, fee in paid)
+    return {1: price, 5: overhead, 6: 1}
 
 
 def _accounts(value: Any) -> Iterator[Json]:
