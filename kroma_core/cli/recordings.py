@@ -167,7 +167,7 @@ def _whole_paths(command: list[str]) -> Iterator[str]:
     """The command, which will run in another folder: words that name files here become whole paths."""
     for turn, word in enumerate(command):
         named = Path(word).is_file() and (turn > 0 or "/" in word)
-        yield str(Path(word).resolve()) if named else word
+        yield str(Path(word).absolute()) if named else word  # a link keeps its name: python knows its environment by it
 
 
 def _skips(given: list[str]) -> Iterator[tuple[str, str]]:
