@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import attrs
 import pytest
+import rlp
 import trio
 from kroma_engine_pyevm.chain import ChainStore
 from kroma_engine_pyevm.engine import PyEvmEngine
@@ -14,11 +15,12 @@ from kroma_engine_pyevm.machines import machine_for
 from kroma_engine_pyevm.migration import Progress, migrate
 from kroma_engine_pyevm.state_tries import StoredAccount
 from kroma_engine_pyevm.store import MemoryStore
+from trie.hexary import HexaryTrie
 
 from kroma_core.api import Invalid, Valid
 from kroma_core.codec.deposits import DepositTransaction, decode_deposit
 from kroma_core.codec.headers import EMPTY_ROOT
-from kroma_core.codec.keccak import EMPTY_HASH
+from kroma_core.codec.keccak import EMPTY_HASH, keccak256
 from kroma_core.errors import ConfigError, CriticalError
 from kroma_core.forks import Rules, StateCommitment
 from kroma_core.state_proof import proven_account, proven_word
@@ -72,14 +74,15 @@ def zk_state(storage: Mapping[int, int], accounts: int) -> tuple[MemoryStore, Ha
 
 
 def migrated(storage: Mapping[int, int], accounts: int) -> Hash32:
-    """The root that the same accounts have when they are put into a Merkle-Patricia trie at once."""
-    trie = ChainStore(MemoryStore()).merkle_patricia
-    written: dict[Hash32, bytes] = {}
-    root = trie.storage_after(trie.empty_root, storage, written)
-    state: dict[Address, StoredAccount | None] = {
-        at.to_bytes(20, "big"): StoredAccount(at, at * 7, root, EMPTY_HASH) for at in range(1, accounts + 1)
-    }
-    return trie.accounts_after(EMPTY_ROOT, state, written)
+    """The root of the same accounts by py-evm's trie."""
+    slots = HexaryTrie({})
+    for slot, word in storage.items():
+        slots[keccak256(slot.to_bytes(32, "big"))] = rlp.encode(word)
+    state = HexaryTrie({})
+    for at in range(1, accounts + 1):
+        state[keccak256(at.to_bytes(20, "big"))] = rlp.encode([at, at * 7, slots.root_hash, EMPTY_HASH])
+    root: Hash32 = state.root_hash
+    return root
 
 
 def test_blocks_are_built_through_the_change_of_the_state() -> None:
