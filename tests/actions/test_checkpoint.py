@@ -225,7 +225,7 @@ async def derived_once(name: str, engine_of: Callable[[Recording, ChainConfig], 
     With it a function that makes a driver on it, and on the recorded L1 from its beginning.
     """
     problems: list[str] = []
-    with open_recording(OWN_VECTORS / "op-chains" / f"{name}.json.xz") as recording:
+    with open_recording(OWN_VECTORS / f"{name}.json.xz") as recording:
         chain = chain_of_recording(recording.path, problems)
         assert chain is not None
         assert recording.expected is not None
@@ -245,7 +245,7 @@ async def derived_once(name: str, engine_of: Callable[[Recording, ChainConfig], 
         yield driver, recording.expected
 
 
-@pytest.mark.parametrize("name", ["blobs-jovian", "upgrade-bedrock-to-jovian"])
+@pytest.mark.parametrize("name", ["op-chains/upgrade-bedrock-to-jovian", "kroma-chains/canyon-zk"])
 async def test_a_recorded_chain_is_derived_from_a_checkpoint_on(name: str) -> None:
     async with derived_once(name, lambda recording, chain: new_engine(chain)) as (driver, expected):
         count = expected.block_count
@@ -259,7 +259,7 @@ async def test_a_recorded_chain_is_derived_from_a_checkpoint_on(name: str) -> No
 
 
 async def test_an_engine_that_has_recorded_blocks_and_no_state_is_refused() -> None:
-    async with derived_once("plain-jovian", cassette_engine.recorded_engine) as (driver, expected):
+    async with derived_once("op-chains/plain-jovian", cassette_engine.recorded_engine) as (driver, expected):
         trusted = expected.block(expected.block_count // 2)
         with pytest.raises(CriticalError) as caught:
             await driver([], checkpoint=trusted.hash).follow()
@@ -299,7 +299,7 @@ async def asked(engine: Any, checkpoint: bytes, folder: Path) -> LiveReport:
 
 
 async def test_a_server_is_asked_for_the_checkpoint_before_the_first_start(tmp_path: Path) -> None:
-    async with derived_once("plain-jovian", lambda recording, chain: new_engine(chain)) as (driver, expected):
+    async with derived_once("op-chains/plain-jovian", lambda recording, chain: new_engine(chain)) as (driver, expected):
         engine, trusted = driver([]).engine, expected.block(20)
         before = await engine.heads()
         report = await asked(engine, trusted.hash, tmp_path)
@@ -311,7 +311,7 @@ async def test_a_server_is_asked_for_the_checkpoint_before_the_first_start(tmp_p
 
 
 async def test_a_server_without_the_state_is_told_before_the_first_start(tmp_path: Path) -> None:
-    async with derived_once("plain-jovian", cassette_engine.recorded_engine) as (driver, expected):
+    async with derived_once("op-chains/plain-jovian", cassette_engine.recorded_engine) as (driver, expected):
         [problem] = (await asked(driver([]).engine, expected.block(20).hash, tmp_path)).problems
         assert "but not the state after it" in problem
 
