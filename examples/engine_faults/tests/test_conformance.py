@@ -5,6 +5,7 @@ from __future__ import annotations
 from maker import KIND, Maker
 
 from kroma_core.api import Role
+from kroma_core.testing.block_traces import BlockTracesSuite
 from kroma_core.testing.declared import DeclaredSuite
 from kroma_core.testing.engine import EngineSuite
 from kroma_core.testing.queries import StateQueriesSuite, TxPoolSuite
@@ -23,4 +24,8 @@ class TestFaultyStateQueries(Maker, StateQueriesSuite):
 
 
 class TestFaultyTxPool(Maker, TxPoolSuite):
+    pass
+
+
+class TestFaultyBlockTraces(Maker, BlockTracesSuite):
     pass
