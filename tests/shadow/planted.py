@@ -8,6 +8,8 @@ from __future__ import annotations
 from pathlib import Path
 
 OFFERS = '''
+import os
+import signal
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -79,9 +81,34 @@ async def open_never(settings, context):
     yield
 
 
+@asynccontextmanager
+async def open_dies(settings, context):
+    """Its process is killed at the third block, once."""
+    from kroma_engine_pyevm.engine import PyEvmEngine
+
+    mark, seal = context.data_dir / "died", PyEvmEngine.seal
+
+    async def deadly(self, building):
+        sealed = await seal(self, building)
+        if sealed.payload.number == 3 and not mark.exists():
+            mark.write_text("")
+            os.kill(os.getpid(), signal.SIGKILL)
+        return sealed
+
+    PyEvmEngine.seal = deadly
+    async with _right(context) as engine:
+        yield engine
+
+
 @hookimpl
 def provide_engines():
-    kinds = {"right": open_right, "fees": open_fees, "prices": open_prices, "never": open_never}
+    kinds = {
+        "right": open_right,
+        "fees": open_fees,
+        "prices": open_prices,
+        "never": open_never,
+        "dies": open_dies,
+    }
     return [Offer(kind=kind, config=Settings, open=open) for kind, open in kinds.items()]
 '''
 

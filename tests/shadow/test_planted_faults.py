@@ -7,10 +7,19 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+import attrs
 import pytest
+import trio
 
 from kroma_core.cli import main
+from kroma_core.cli.replaying import replay_of
+from kroma_core.events import Diverged, Event, FollowerAgreed, FollowerAttached, FollowerDetached
+from kroma_core.node.assemble import assemble
+from kroma_core.node.plan import plan_profile
+from kroma_core.node.registry import discover
+from kroma_core.node.shadow import engine_bundle
 from kroma_core.node.shadow.bundle import read_bundle
+from kroma_core.recording import open_recording
 from tests.architecture.sources import ROOT
 from tests.shadow.planted import plant
 
@@ -46,6 +55,19 @@ stop_after = {last}
 [explain]
 keep = false
 """
+
+
+@attrs.define
+class Told:
+    """An observer that keeps what is told; `done` once a follower agrees on the recording's last block."""
+
+    events: list[Event] = attrs.field(factory=list)
+    done: trio.Event = attrs.field(factory=trio.Event)
+
+    def on_event(self, event: Event) -> None:
+        self.events.append(event)
+        if isinstance(event, FollowerAgreed) and event.at.startswith("L2 block 94 "):
+            self.done.set()
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -162,3 +184,44 @@ def test_an_engine_that_never_opens_does_not_hold_up_the_node(
 ) -> None:
     assert main(["run", str(profile(tmp_path, "never", policy="halt"))]) == 0
     assert "engine shadow 1 'never' (kroma-planted 1.5) is no longer compared" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_a_process_that_is_killed_is_started_again_and_its_engine_catches_up(tmp_path: Path) -> None:
+    """It has nothing stored: the second one begins at genesis."""
+    plan = plan_profile(profile(tmp_path, "dies"), discover(), {})
+    told = Told()
+
+    async def run() -> None:
+        async with assemble(plan, observers={"told": told}, shadows=True) as parts:
+            with open_recording(RECORDING) as recording:
+                await replay_of(recording, plan, parts, expected=None).run()
+            with trio.fail_after(60):
+                await told.done.wait()
+
+    trio.run(run)
+    events = told.events
+    [detached] = [one for one in events if isinstance(one, FollowerDetached)]
+    assert "its process was killed (SIGKILL)" in detached.reason
+    assert len([one for one in events if isinstance(one, FollowerAttached)]) == 2
+    assert not [one for one in events if isinstance(one, Diverged)]
+
+
+@pytest.mark.slow
+def test_a_bundle_of_a_long_chain_asks_an_engine_that_has_the_state(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine_bundle, "MOST_BLOCKS", 2)
+    path = profile(tmp_path, "prices")
+    path.write_text(path.read_text().replace('store = "memory"', 'store = "rocksdb"'))
+    assert main(["run", str(path)]) == 0
+    bundle = str(bundle_of(tmp_path, "prices"))
+    capsys.readouterr()
+    assert main(["divergence", "replay", bundle]) == 1
+    told = capsys.readouterr().err
+    assert told.count("the bundle begins after L2 block 0x") == 2
+    assert main(["divergence", "replay", bundle, "--profile", str(path)]) == 1
+    told = capsys.readouterr().out
+    assert "leader: pyevm (kroma-engine-pyevm 0.1.0) gives what it gave then" in told
+    assert "follower: not asked: the bundle begins after" in told
+    assert told.endswith("  they still differ\n")
