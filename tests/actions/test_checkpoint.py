@@ -40,6 +40,9 @@ cassette_engine = pytest.importorskip("kroma_l1_cassette.engine", reason="the pl
 l1_blobs = pytest.importorskip("kroma_l1_cassette.blob_source", reason="the plugin l1_cassette plays recordings")
 
 
+SHORT = "kroma-chains/span-overlap-zk"
+
+
 async def long_world(blocks_on_l1: int = 30) -> World:
     """A chain whose blocks are all batched, in an L1 with windows of ten blocks and six L2 blocks to one of L1."""
     world = World.at(Fork.JOVIAN)
@@ -259,7 +262,7 @@ async def test_a_recorded_chain_is_derived_from_a_checkpoint_on(name: str) -> No
 
 
 async def test_an_engine_that_has_recorded_blocks_and_no_state_is_refused() -> None:
-    async with derived_once("op-chains/plain-jovian", cassette_engine.recorded_engine) as (driver, expected):
+    async with derived_once(SHORT, cassette_engine.recorded_engine) as (driver, expected):
         trusted = expected.block(expected.block_count // 2)
         with pytest.raises(CriticalError) as caught:
             await driver([], checkpoint=trusted.hash).follow()
@@ -293,14 +296,14 @@ async def asked(engine: Any, checkpoint: bytes, folder: Path) -> LiveReport:
     server = attrs.evolve(offer("server", capabilities=frozenset({Capability.EXECUTES})), open=opened, inspect=inspect)
     installed = collect([("acme", "1", SamplePlugin(l1=[offer("sample")], data=[offer("sample")], engine=[server]))])
     path = folder / "node.toml"
-    recording = OWN_VECTORS / "op-chains" / "plain-jovian.json.xz"
+    recording = OWN_VECTORS / f"{SHORT}.json.xz"
     path.write_text(LIVE_PROFILE.format(recording=recording, checkpoint=checkpoint.hex()))
     return await check_live(plan_profile(path, installed, {}))
 
 
 async def test_a_server_is_asked_for_the_checkpoint_before_the_first_start(tmp_path: Path) -> None:
-    async with derived_once("op-chains/plain-jovian", lambda recording, chain: new_engine(chain)) as (driver, expected):
-        engine, trusted = driver([]).engine, expected.block(20)
+    async with derived_once(SHORT, lambda recording, chain: new_engine(chain)) as (driver, expected):
+        engine, trusted = driver([]).engine, expected.block(10)
         before = await engine.heads()
         report = await asked(engine, trusted.hash, tmp_path)
         assert report.problems == ()
@@ -311,8 +314,8 @@ async def test_a_server_is_asked_for_the_checkpoint_before_the_first_start(tmp_p
 
 
 async def test_a_server_without_the_state_is_told_before_the_first_start(tmp_path: Path) -> None:
-    async with derived_once("op-chains/plain-jovian", cassette_engine.recorded_engine) as (driver, expected):
-        [problem] = (await asked(driver([]).engine, expected.block(20).hash, tmp_path)).problems
+    async with derived_once(SHORT, cassette_engine.recorded_engine) as (driver, expected):
+        [problem] = (await asked(driver([]).engine, expected.block(10).hash, tmp_path)).problems
         assert "but not the state after it" in problem
 
 

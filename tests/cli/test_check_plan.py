@@ -104,6 +104,7 @@ def test_a_node_that_has_run_tells_where_it_goes_on(
 ) -> None:
     monkeypatch.setenv("KROMA_NODE__DATA_DIR", str(tmp_path))
     recorded = next(profile for profile in PROFILES if profile.stem == "recorded-chain")
+    monkeypatch.setenv("KROMA_NODE__STOP_AFTER", "3")
     assert told(recorded, capsys)["start"]["from"] == "genesis"
     assert main(["run", "--json", str(recorded)]) == 0
     safe = json.loads(capsys.readouterr().out)["safe"]
