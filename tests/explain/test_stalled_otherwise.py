@@ -20,6 +20,7 @@ from kroma_core.events import (
     Event,
     L1HeadsChanged,
     Outcome,
+    RequestAnswered,
     Retrying,
     Searching,
     StateMigrating,
@@ -222,6 +223,17 @@ class TestParts:
             answer = stalled(world, verifier)
         assert answer.data["cause"] == "data_silent"
         assert "connection refused" in answer.summary
+
+    async def test_a_silent_blob_source_that_nobody_waits_for_is_not_the_cause(self) -> None:
+        world, _ = await synced()
+        world.l1.mine_empty(2)
+        verifier = world.verifier()
+        await verifier.sync()
+        refused = RequestAnswered(
+            part="blobs beacon", server="http://127.0.0.1:5052", method="genesis", seconds=0.1, outcome="unreachable"
+        )
+        answer = stall(told(world, *verifier.events, refused), NO_TIME)
+        assert answer.data["cause"] == "no_batcher_data"
 
     async def test_an_engines_words_do_not_decide_what_ails_it(self) -> None:
         world, blocks = await synced()

@@ -163,6 +163,8 @@ def _troubles(situation: Situation) -> Iterator[Cause]:
         servers.setdefault(server["part"], []).append(server)
     for part, states in servers.items():
         role = part.split()[0]
+        if named.get(role) == "data_silent" and Asked.DATA not in found:
+            continue  # nobody waits for it: what was read so far was in no need of it
         if role in named and not any(state["speaks"] for state in states):
             where = ", ".join(f"{state['server']} ({state['outcome']})" for state in states)
             yield Cause(named[role], f"{part}: no answer from {where}")
