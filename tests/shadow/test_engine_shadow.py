@@ -11,7 +11,8 @@ import attrs
 import trio
 import trio.testing
 
-from kroma_core.api import Invalid, Sealed, Syncing, Valid
+from kroma_core.api import Building, Invalid, Sealed, Syncing, Valid
+from kroma_core.api.queries import Pooled
 from kroma_core.codec.payloads import block_hash_of
 from kroma_core.errors import TemporaryError
 from kroma_core.events import Diverged, Event, FollowerAgreed, FollowerBehind, FollowerDetached
@@ -276,6 +277,30 @@ def test_a_block_from_elsewhere_that_the_follower_refuses_is_shown_in_fields(tmp
     differences = {one.field: (one.expected, one.got) for one in found.bundle().divergence.differences}
     expected, got = differences["gas_used"]
     assert int(expected) == int(got) + 1
+
+
+def test_what_the_leading_engine_takes_from_its_pool_is_forced_on_the_follower(tmp_path: Path) -> None:
+    found = pair(tmp_path)
+    raw = found.world.transfer(ALICE, BOB)
+
+    async def body() -> None:
+        found.world.l1.mine()
+        attributes = attributes_of(await found.world.sequencer.build(), found.world.config)
+        await found.verifier.sync()
+        engine = found.verifier.engine
+        assert isinstance(await found.leader.part.add_transaction(raw), Pooled)
+        heads = await engine.heads()
+        building = await engine.build(heads.unsafe, attrs.evolve(attributes, no_tx_pool=False), heads)
+        assert isinstance(building, Building)
+        sealed = await engine.seal(building)
+        assert isinstance(sealed, Sealed)
+        assert raw in sealed.payload.transactions
+        await engine.execute(sealed.payload)
+        await engine.set_heads(attrs.evolve(heads, unsafe=sealed.payload.hash))
+
+    followed(found, body)
+    assert found.agreed == [1]
+    assert found.told(Diverged) == []
 
 
 def test_a_follower_that_begins_at_genesis_executes_what_came_before(tmp_path: Path) -> None:
