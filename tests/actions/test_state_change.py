@@ -7,6 +7,7 @@ from pathlib import Path
 
 import attrs
 import pytest
+import trio
 
 from kroma_core.chain.config import Family, GenesisBlock
 from kroma_core.chain.genesis_json import genesis_header, zk_state_root
@@ -81,6 +82,28 @@ async def test_a_stall_while_the_state_is_migrated_is_explained_by_it() -> None:
                 assert f"{event.accounts} accounts so far" in answer.summary
     assert causes[:2] == ["migrating"] * 2
     assert causes[2] != "migrating"
+
+
+async def test_a_node_that_ends_while_it_migrates_goes_on_where_it_was() -> None:
+    world = kroma_world()
+    world.l1.mine()
+    blocks = await world.sequencer.build_up_to_l1(world.transfer(ALICE, BOB, ETHER))
+    world.l1.mine([world.batch(*blocks, span=True)])
+    kept, done, ending = new_store(), [], trio.CancelScope()
+
+    def end(event: Event) -> None:
+        if isinstance(event, StateMigrating) and event.accounts:
+            done.append(event.accounts)
+            ending.cancel()
+
+    with ending:
+        await world.verifier(pyevm.PyEvmEngine(world.config, kept, emit=end)).sync()
+    assert ending.cancelled_caught
+    told: list[Event] = []
+    again = world.verifier(pyevm.PyEvmEngine(world.config, kept, emit=told.append))
+    assert (await again.sync()).hash == blocks[-1].hash
+    first = next(event for event in told if isinstance(event, StateMigrating))
+    assert [first.accounts] == done
 
 
 async def test_a_reorg_before_the_change_has_another_state_migrated() -> None:
