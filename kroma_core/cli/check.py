@@ -48,7 +48,7 @@ def run(arguments: argparse.Namespace) -> int:
     registry = discover()
     plan = plan_profile(arguments.profile, registry, os.environ, strict=arguments.strict)
     account = account_of(plan) if arguments.plan or arguments.json else None
-    for warning in (*plan.chain.warnings, *registry.broken):
+    for warning in (*plan.chain.warnings, *registry.broken, *registry.problems):
         print(f"kroma: warning: {warning}", file=sys.stderr)
     lines: tuple[str, ...] = ()
     if arguments.live:

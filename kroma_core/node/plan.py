@@ -111,7 +111,7 @@ def plan_profile(path: Path, registry: Registry, environment: Mapping[str, str],
 
     With `strict`, what is only odd about the chain's files is a problem too.
     """
-    problems: list[str] = list(registry.problems)
+    problems: list[str] = []
     profile = read_profile(path, environment, problems)
     if profile.chain is None:
         problems.append(f"{path}: [chain]: missing; name a built-in chain, a rollup file or a recording")
@@ -139,7 +139,7 @@ def plan_replay(
     """
     if not recording.is_file():
         raise ConfigError(f"{recording}: {'not a file' if recording.exists() else 'there is no such file'}")
-    problems: list[str] = list(registry.problems)
+    problems: list[str] = []
     given = read_profile(profile, environment, problems) if profile is not None else empty_profile(environment)
     chain = chain_of_recording(recording, problems)
     parts = dict(given.parts)
@@ -268,6 +268,9 @@ def _resolved(
     found: list[tuple[PartTable, InstalledOffer]] = []
     for table in tables:
         named = _named(table, registry, problems)
+        contest = registry.contest(named.role, named.offer.kind) if named is not None else None
+        if contest is not None:
+            problems.append(f"{table.place}: {contest}")
         incompatible = incompatibility(named) if named is not None else None
         if incompatible is not None:
             problems.append(f"{table.place}: {incompatible}")

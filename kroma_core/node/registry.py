@@ -90,8 +90,12 @@ class Registry:
         """Those that this core can use; the others count only where a profile names them."""
         return tuple(installed for installed in self.of_role(role) if incompatibility(installed) is None)
 
+    def contest(self, role: Role, kind: str) -> str | None:
+        """What to say of a kind that more than one distribution offers: nobody can tell which one is meant."""
+        return _contest([found for found in self.of_role(role) if found.offer.kind == kind])
+
     def find(self, role: Role, kind: str) -> InstalledOffer | None:
-        """The offer of that role and kind; where two distributions make it (a problem of its own), the first."""
+        """The offer of that role and kind; where two distributions make it (see `contest`), the first."""
         return next((found for found in self.of_role(role) if found.offer.kind == kind), None)
 
 
@@ -213,12 +217,17 @@ def _contested(offers: Sequence[InstalledOffer]) -> list[str]:
     claimants: dict[tuple[Role, str], list[InstalledOffer]] = {}
     for found in offers:
         claimants.setdefault((found.role, found.offer.kind), []).append(found)
-    return [
-        f"{role} {kind!r} is offered more than once: by {' and by '.join(found.source for found in rivals)}; "
-        "uninstall all but one"
-        for (role, kind), rivals in claimants.items()
-        if len(rivals) > 1
-    ]
+    return [contest for rivals in claimants.values() if (contest := _contest(rivals)) is not None]
+
+
+def _contest(rivals: Sequence[InstalledOffer]) -> str | None:
+    """What to say of offers of one role and kind, where they are several."""
+    if len(rivals) < 2:
+        return None
+    return (
+        f"{rivals[0].role} {rivals[0].offer.kind!r} is offered more than once: "
+        f"by {' and by '.join(found.source for found in rivals)}; uninstall all but one"
+    )
 
 
 def _told(error: BaseException) -> str:

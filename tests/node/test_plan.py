@@ -209,12 +209,18 @@ def test_offers_for_another_api_are_no_parts_of_a_replay(tmp_path: Path) -> None
     assert "odd" not in [part.installed.offer.kind for part in made.parts]
 
 
-def test_two_distributions_with_one_kind_are_refused(tmp_path: Path) -> None:
+def test_two_distributions_with_one_kind_are_refused_where_a_profile_names_it(tmp_path: Path) -> None:
     installed = collect(
-        [("acme", "1", SamplePlugin(engine=[offer("fast")])), ("rival", "1", SamplePlugin(engine=[offer("fast")]))]
+        [
+            ("acme", "1", SamplePlugin(l1=[offer("rpc")], data=[offer("calldata")], engine=[offer("fast")])),
+            ("rival", "1", SamplePlugin(engine=[offer("fast"), offer("slow")])),
+        ]
     )
-    found = problems(tmp_path, CHAIN + "[engine]\nkind = 'fast'", installed)
-    assert "offered more than once: by acme 1 and by rival 1" in found[0]
+    assert problems(tmp_path, CHAIN + "[engine]\nkind = 'fast'", installed) == [
+        "p.toml: [engine]: engine 'fast' is offered more than once: by acme 1 and by rival 1; uninstall all but one"
+    ]
+    [engine] = plan(tmp_path, CHAIN + "[engine]\nkind = 'slow'", installed).of_role(Role.ENGINE)
+    assert engine.installed.offer.kind == "slow"
 
 
 def test_blobs_are_taken_only_where_a_part_requires_them(tmp_path: Path) -> None:
