@@ -31,7 +31,7 @@ QUICK = (
     "hostile-canyon-2",
     "hostile-granite-1",
     "invalid-payload-isthmus",
-    "invalid-tx-canyon-1",
+    "invalid-tx-canyon-2",
     "invalid-tx-karst-1",
     "mpt-",
     "plain-",

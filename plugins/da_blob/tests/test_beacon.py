@@ -101,6 +101,32 @@ def test_a_node_that_does_not_filter_gives_what_was_asked_for() -> None:
     with_node(body, BeaconNode(l1=sample_l1(), filters=False))
 
 
+def test_others_blobs_from_a_node_that_does_not_filter_are_no_mistake_where_it_lacks_one() -> None:
+    async def body(world: World) -> None:
+        l1 = world.node.l1
+        others = [l1.blob_content(one) for one in hashes_of(l1) if one != world.hash]
+        world.node.plant["blobs"] = json_answer({"data": [f"0x{one.hex()}" for one in others]})
+        assert isinstance(await world.ask(), Missing)
+
+    with_node(body, BeaconNode(l1=sample_l1(), without={"blob_sidecars"}))
+
+
+def test_only_the_last_good_blobs_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checking, "KEPT", 2)
+
+    async def body(world: World) -> None:
+        first, second, third = hashes_of(world.node.l1)[:3]
+        for one in (first, second, third):
+            await world.ask(one)
+        asked = len(world.node.requests)
+        await world.ask(second, third)
+        assert len(world.node.requests) == asked
+        await world.ask(first)
+        assert len(world.node.requests) > asked
+
+    with_node(body)
+
+
 def test_the_order_of_the_answer_does_not_matter() -> None:
     async def body(world: World) -> None:
         hashes = hashes_of(world.node.l1)[:3]

@@ -76,6 +76,17 @@ def test_a_blob_that_nobody_has_names_block_and_blob() -> None:
         read([Shelf(a=encode(b"one")), Shelf()], transaction(FIRST, SECOND))
 
 
+def test_a_source_that_says_it_lacks_what_was_not_asked_for_has_nothing() -> None:
+    class Confused(Shelf):
+        async def blobs(self, block: L1Ref, versioned_hashes: Sequence[Hash32]) -> tuple[bytes, ...] | Missing:
+            self.asked.append(tuple(versioned_hashes))
+            return Missing(versioned_hashes=(THIRD,))
+
+    confused, far = Confused(), Shelf(a=encode(b"one"), b=encode(b"two"))
+    assert read([confused, far], transaction(FIRST, SECOND)) == [(b"one", b"two")]
+    assert confused.asked == [(FIRST, SECOND)]
+
+
 def test_a_source_that_gives_too_few_blobs_is_not_believed() -> None:
     class Short(Shelf):
         async def blobs(self, block: L1Ref, versioned_hashes: Sequence[Hash32]) -> tuple[bytes, ...] | Missing:

@@ -16,6 +16,7 @@ from kroma_core.codec.rlp import encode
 from kroma_core.errors import CriticalError, ResetError, TemporaryError
 from kroma_core.forks import Fork
 from kroma_core.jsonrpc.errors import RpcError
+from kroma_core.l2 import Withdrawal
 from kroma_core.types import Timestamp
 
 from .engine_side import PAYLOAD_ID, VALID, EngineSide, envelope, recorded, run
@@ -89,6 +90,19 @@ def test_a_payload_without_the_fields_of_its_time_is_invalid_unasked(tmp_path: P
             result = await engine.execute(attrs.evolve(side.payload(), **change))
             assert isinstance(result, Invalid)
             assert "is missing" in result.reason
+
+    run(side, body, tmp_path)
+    assert side.asked("engine_newPayload") == []
+
+
+def test_a_payload_with_withdrawals_is_refused_before_the_engine_hears_of_it(tmp_path: Path) -> None:
+    side = EngineSide()
+    withdrawal = Withdrawal(index=0, validator_index=1, address=bytes(20), amount=1)
+
+    async def body(engine: RpcEngine) -> None:
+        result = await engine.execute(attrs.evolve(side.payload(), withdrawal_list=(withdrawal,)))
+        assert isinstance(result, Invalid)
+        assert "expected no withdrawals, got 1" in result.reason
 
     run(side, body, tmp_path)
     assert side.asked("engine_newPayload") == []
@@ -272,6 +286,37 @@ def sealed_as(payload: Any, folder: Path) -> Any:
 
     run(side, body, folder)
     return found[0]
+
+
+def test_a_block_that_the_engine_has_let_lapse_is_not_asked_for_again(tmp_path: Path) -> None:
+    side = EngineSide()
+    side.answers["engine_getPayloadV4"] = RpcError(-38001, "Unknown payload")
+
+    async def body(engine: RpcEngine) -> None:
+        begun = await building(side, engine)
+        assert await engine.seal(begun) == await engine.seal(begun) == Gone()
+
+    run(side, body, tmp_path)
+    assert len(side.asked("engine_getPayload")) == 1
+
+
+def test_of_many_blocks_that_are_begun_the_first_ones_are_forgotten(tmp_path: Path) -> None:
+    side = EngineSide()
+    side.answers["engine_getPayloadV4"] = envelope(side.payload())
+    names = iter(range(1, 100))
+
+    async def begin(heads: Any, attributes: Any) -> Any:
+        return {"payloadStatus": VALID, "payloadId": f"0x{next(names):016x}"}
+
+    side.answers["engine_forkchoiceUpdatedV3"] = begin
+
+    async def body(engine: RpcEngine) -> None:
+        first, second, *_ = [await building(side, engine) for _ in range(17)]
+        assert await engine.seal(first) == Gone()
+        assert isinstance(await engine.seal(second), Sealed)
+
+    run(side, body, tmp_path)
+    assert len(side.asked("engine_getPayload")) == 1
 
 
 def test_a_forced_transaction_that_the_engine_leaves_out_makes_the_attributes_invalid(tmp_path: Path) -> None:

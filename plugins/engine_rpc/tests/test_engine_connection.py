@@ -209,6 +209,26 @@ def test_tokens_are_renewed_before_they_grow_stale(tmp_path: Path) -> None:
     bounded(main)
 
 
+def test_what_was_known_of_an_engine_is_asked_again_after_it_was_away(tmp_path: Path) -> None:
+    side = EngineSide()
+
+    async def main() -> None:
+        async with side.serving() as port:
+            pass
+        async with connected(side, port, tmp_path) as engine:
+            asked = []
+            for _ in range(2):
+                async with side.serving(port):
+                    for _ in range(2):
+                        assert await engine.set_heads(side.at_genesis()) == Applied()
+                        asked.append(len(side.asked("eth_getBlockByHash")))
+                with pytest.raises(TemporaryError):
+                    await engine.heads()
+            assert asked[0] == asked[1] < asked[2] == asked[3]
+
+    bounded(main)
+
+
 def test_every_request_is_told_of(tmp_path: Path) -> None:
     side, events = EngineSide(), list[Event]()
 

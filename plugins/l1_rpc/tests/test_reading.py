@@ -97,6 +97,25 @@ def test_what_is_fetched_ahead_never_drives_itself_out_of_a_small_cache(follow: 
     run(body)
 
 
+def test_near_the_head_nothing_is_fetched_ahead_by_number(follow: Any, run: Any) -> None:
+    """A server on another branch would have its say there."""
+    l1 = deposits_l1(40)
+    by_number: list[Any] = []
+
+    def note(method: str, params: list[Any]) -> None:
+        if method == "eth_getBlockByNumber" and params[1] is True:
+            by_number.append(params[0])
+
+    async def body() -> None:
+        async with follow(RpcNode(l1=l1, plant=note), prefetch=8, poll_interval=60.0) as followed:
+            ref = await followed.source.ref(l1.canonical_hash(5))
+            assert (await followed.source.block(ref.hash)).header.number == 5
+            await trio.testing.wait_all_tasks_blocked(0.05)
+
+    run(body)
+    assert by_number == []
+
+
 def test_a_chain_is_walked_back_in_few_requests(follow: Any, run: Any) -> None:
     l1 = deposits_l1(400)
     node = RpcNode(l1=l1)
