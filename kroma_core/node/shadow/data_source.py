@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
@@ -15,7 +14,7 @@ from kroma_core.node.shadow.data_exchange import BlobsExchange, ReadExchange, Re
 from kroma_core.node.shadow.leading import Leading
 from kroma_core.node.shadow.recent_blobs import RecentBlobs
 from kroma_core.node.shadow.source_comparison import Compares, Exchange, SourceComparison, SourceFollowing, Tell
-from kroma_core.node.shadow.source_follower import compared
+from kroma_core.node.shadow.source_follower import source_follower
 from kroma_core.types import Hash32, L1Ref
 
 SHARE: Final = 4
@@ -101,9 +100,7 @@ def compares_data(following: SourceFollowing, source: DataSource, tell: Tell) ->
 def _offered_to(leading: Leading, compares: Compares) -> Callable[[Any], None]:
     few = attrs.evolve(leading.limits, queue=max(leading.limits.queue // SHARE, 1))
     leading = attrs.evolve(leading, limits=few)
-    followers = [
-        leading.follower(part, functools.partial(compared, leading, part, compares)) for part in leading.part.shadows
-    ]
+    followers = [source_follower(leading, part, compares) for part in leading.part.shadows]
 
     def offer(step: Exchange) -> None:
         for follower in followers:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable
 from typing import Any, Final
@@ -14,7 +13,7 @@ from kroma_core.l1 import L1Block, L1Heads, L1Label, L1Receipts
 from kroma_core.node.shadow.l1_branch import compares_l1
 from kroma_core.node.shadow.l1_exchange import BlockExchange, CanonicalExchange, L1Exchange, ReceiptsExchange
 from kroma_core.node.shadow.leading import Leading
-from kroma_core.node.shadow.source_follower import compared, follows_live
+from kroma_core.node.shadow.source_follower import follows_live, source_follower
 from kroma_core.types import BlockId, Hash32, L1Number, L1Ref
 
 REMEMBERED: Final = 256
@@ -74,10 +73,7 @@ def _note(kept: OrderedDict[Hash32, Any], block_hash: Hash32, value: Any) -> Non
 
 def shadow_l1(leading: Leading) -> L1Source:
     """The stand-in of a leading L1 source with shadows."""
-    followers = [
-        (follows_live(part), leading.follower(part, functools.partial(compared, leading, part, compares_l1)))
-        for part in leading.part.shadows
-    ]
+    followers = [(follows_live(part), source_follower(leading, part, compares_l1)) for part in leading.part.shadows]
 
     def offer(step: L1Exchange) -> None:
         for live, follower in followers:

@@ -6,15 +6,18 @@ the node's own process that would delay the node.
 
 from __future__ import annotations
 
+import functools
 import os
 import pickle
 import time
-from collections.abc import AsyncIterator, Callable
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import attrs
+import trio
 
 from kroma_core.api import Capability, PluginContext
 from kroma_core.chain.config import ChainConfig
@@ -24,8 +27,14 @@ from kroma_core.node.isolation.process import ChildProcess, started
 from kroma_core.node.plan import PlannedPart
 from kroma_core.node.shadow.divergence import Outcome
 from kroma_core.node.shadow.engine_follower import NICENESS
+from kroma_core.node.shadow.follower import Follower
 from kroma_core.node.shadow.leading import Leading, follower_name, version_of
 from kroma_core.node.shadow.source_comparison import Compares, Exchange, SourceComparison, SourceFollowing, Tell
+
+TOGETHER: Final = 8
+"""Steps that cross to another process at once, at most: so many may hold a megabyte each."""
+GATHERING: Final = 0.05
+"""Seconds for which a step waits for others to cross with it."""
 
 
 @attrs.frozen(kw_only=True)
@@ -46,7 +55,9 @@ class SourceFollowerHost:
         self.data_dir.mkdir(parents=True, exist_ok=True)
         context = PluginContext(chain=self.chain, data_dir=self.data_dir, clock=time.time, emit=emit)
         async with self.open(self.settings, context) as source:
-            yield Part(self.compares(self.following, source, telling(self.name, emit)), queries=frozenset({"compare"}))
+            yield Part(
+                self.compares(self.following, source, telling(self.name, emit)), queries=frozenset({"compare_all"})
+            )
 
     @property
     def crosses(self) -> bool:
@@ -58,20 +69,32 @@ class SourceFollowerHost:
         return True
 
 
-@attrs.frozen
+@attrs.define
 class RemoteComparison:
-    """What compares in another process."""
+    """What compares in another process. Steps that come shortly after one another cross together.
+
+    `waiting` tells which steps wait, the one that is compared first.
+    """
 
     _process: ChildProcess
+    _waiting: Callable[[], Sequence[Exchange]]
+    _outcomes: deque[tuple[Exchange, Outcome]] = attrs.field(factory=deque, init=False)
+    """Of steps that have not been asked for."""
 
     async def compare(self, step: Exchange) -> Outcome:
-        outcome: Outcome = await self._process.call("compare", step)
-        return outcome
+        if not self._outcomes or self._outcomes[0][0] is not step:
+            if len(self._waiting()) < TOGETHER:
+                await trio.sleep(GATHERING)
+            waiting = list(self._waiting()[:TOGETHER])
+            steps = waiting if waiting and waiting[0] is step else [step]
+            outcomes: list[Outcome] = await self._process.call("compare_all", steps)
+            self._outcomes = deque(zip(steps, outcomes, strict=False))
+        return self._outcomes.popleft()[1]
 
 
 @asynccontextmanager
 async def compared(
-    leading: Leading, part: PlannedPart, compares: Compares
+    leading: Leading, part: PlannedPart, compares: Compares, waiting: Callable[[], Sequence[Exchange]]
 ) -> AsyncIterator[SourceComparison | RemoteComparison]:
     """A follower's part, open, with what compares it: in this process where it requires other parts."""
     offer, name = part.installed.offer, follower_name(leading.part, part)
@@ -94,7 +117,17 @@ async def compared(
             yield compares(following, source, telling(name, leading.emit))
     else:
         async with started(host, name, leading.told_by(name)) as process:
-            yield RemoteComparison(process)
+            yield RemoteComparison(process, waiting)
+
+
+def source_follower(leading: Leading, part: PlannedPart, compares: Compares) -> Follower[Exchange]:
+    """A follower whose task will run beside the node."""
+
+    def waiting() -> Sequence[Exchange]:
+        return follower.steps()
+
+    follower: Follower[Exchange] = leading.follower(part, functools.partial(compared, leading, part, compares, waiting))
+    return follower
 
 
 def follows_live(part: PlannedPart) -> bool:
