@@ -8,8 +8,8 @@ and comes to the same roots. All are CPU time.
 
 The block of the trie's rows has 100 transfers between accounts of a trie in memory: 200 accounts change, three fee
 vaults, and eight slots of the L1 attributes contract. The blocks of the engine's rows have as many signed transfers,
-executed by the embedded engine on a Kroma chain with ZK-trie state, from raw bytes to stored blocks. At last the trie's
-accounts are migrated to a Merkle-Patricia trie.
+executed by the embedded engine on a Kroma chain with ZK-trie state, from raw bytes to stored blocks. Blocks of a
+recorded chain are traced for a prover. At last the trie's accounts are migrated to a Merkle-Patricia trie.
 """
 
 from __future__ import annotations
@@ -24,14 +24,20 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import attrs
+import orjson
 import trio
 from kroma_engine_pyevm.chain import ChainStore
+from kroma_engine_pyevm.engine import PyEvmEngine
 from kroma_engine_pyevm.migration import migrate
 from kroma_engine_pyevm.store import MemoryStore
 
 from bench.engine_transfers import chain_with, engine_seconds, workload
 from bench.go import GoMissing, Turns, turns
 from bench.rows import Row, show
+from kroma_core.api import Valid
+from kroma_core.l2 import ForkchoiceState
+from kroma_core.node.proving import trace_for_prover
+from kroma_core.recording import open_recording
 from kroma_core.types import Address, Hash32
 from kroma_core.zktrie.accounts import Account, account_leaf, storage_leaf
 from kroma_core.zktrie.hashing import key_of
@@ -47,6 +53,7 @@ PASSES = 7
 TRANSFERS = 100
 BLOCK_TIME = 2.0
 """Seconds within which the root of a block is wanted."""
+TRACED_BLOCKS = 12
 SLOTS = 8
 """Of the one contract."""
 CONTRACT = bytes.fromhex("4200000000000000000000000000000000000002")
@@ -90,6 +97,7 @@ def measure(hashes: int, accounts: int, passes: int, *, with_go: bool = True) ->
         *_hash_rows(hashes, passes, with_go=with_go),
         *_trie_rows(accounts, passes, with_go=with_go),
         *_engine_rows(passes),
+        _trace_row(),
         _migration_row(accounts),
     ]
 
@@ -215,6 +223,30 @@ def _engine_rows(passes: int) -> list[Row]:
             met=seconds < BLOCK_TIME,
         ),
     ]
+
+
+def _trace_row() -> Row:
+    """Of the first blocks of the recorded chain, from the question to the text that a prover reads."""
+    chain, *_ = chain_with((), VECTOR)
+    with open_recording(VECTOR) as recording:
+        assert recording.expected is not None
+        blocks = [block.payload for block, _ in zip(recording.expected.blocks(), range(TRACED_BLOCKS), strict=False)]
+
+    async def traced() -> float:
+        engine = PyEvmEngine(chain, MemoryStore())
+        for payload in blocks:
+            assert await engine.execute(payload) == Valid()
+        last, genesis = blocks[-1].hash, chain.rollup.genesis.l2.hash
+        await engine.set_heads(ForkchoiceState(unsafe=last, safe=genesis, finalized=genesis))
+        steps = 0
+        start = time.process_time()
+        for payload in blocks:
+            trace = await trace_for_prover(chain, engine, engine, payload.number)
+            assert orjson.dumps(trace)
+            steps += sum(len(result["structLogs"]) for result in trace["executionResults"])
+        return steps / (time.process_time() - start)
+
+    return Row(what="instructions in block traces for a prover, with proofs, a second", ours=f"{trio.run(traced):.0f}")
 
 
 def _migration_row(accounts: int) -> Row:
