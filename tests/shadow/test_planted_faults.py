@@ -102,6 +102,16 @@ def reported(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def test_kroma_check_names_those_who_follow(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", str(profile(tmp_path, "fees", "right"))]) == 0
+    shown = capsys.readouterr().out
+    assert (
+        "  engine   pyevm (kroma-engine-pyevm 0.1.0)\n"
+        "    shadow fees (kroma-planted 1.5)\n"
+        "    shadow right (kroma-planted 1.5)\n"
+    ) in shown
+
+
 def test_a_fee_that_is_a_wei_too_high_is_found_in_the_first_block_with_a_transaction(reported: Path) -> None:
     found = read_bundle(bundle_of(reported, "fees")).divergence
     assert found.cursor.number == 1
