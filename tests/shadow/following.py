@@ -24,6 +24,7 @@ from kroma_core.node.shadow.source_comparison import Compares, SourceFollowing
 from kroma_core.node.shadow.table import ShadowPolicy
 from kroma_core.testing.scripted_l1 import ScriptedL1
 from kroma_core.testing.scripted_rollup import all_forks_until, rollup_on
+from tests.shadow.at_once import at_once
 
 CHAIN = rollup_on(ScriptedL1(), forks=all_forks_until(Fork.ECOTONE))
 LEADER = PartVersion(kind="right", distribution="tests", version="1.0")
@@ -113,6 +114,7 @@ def shadow_of(
             clock=lambda: 1_700_000_000.0,
         ),
         emit=events.append,
+        aside=at_once,
     )
     follower = Follower(name="follower", open=opened, panel=panel, emit=events.append)
     return Shadow(follower=follower, events=events)

@@ -32,6 +32,7 @@ from kroma_core.node.shadow.panel import Panel
 from kroma_core.node.shadow.table import ShadowPolicy
 from kroma_core.types import Gas, L2Number
 from tests.actions.actors import ALICE, BOB, Stumbling, Verifier, World, new_engine
+from tests.shadow.at_once import at_once
 
 LEADER = PartVersion(kind="right", distribution="tests", version="1.0")
 FOLLOWER = PartVersion(kind="other", distribution="tests", version="2.0")
@@ -85,6 +86,7 @@ def pair(tmp_path: Path, *, follower: Any = None, leader: Any = None, fork: Fork
         leader=LEADER,
         bundles=BundleWriter(folder=tmp_path, chain=lambda: NO_FILES, made_by="tests", clock=lambda: 1_700_000_000.0),
         emit=events.append,
+        aside=at_once,
     )
 
     @asynccontextmanager

@@ -41,6 +41,7 @@ from kroma_core.node.shadow.leading import following
 from kroma_core.node.shadow.panel import DivergenceHalt, Panel
 from kroma_core.node.shadow.table import ShadowPolicy
 from kroma_core.recording.compare import Difference
+from tests.shadow.at_once import at_once
 
 LEADER = PartVersion(kind="right", distribution="tests", version="1.0")
 
@@ -120,7 +121,12 @@ class Stage:
         files = ChainFiles(rollup={}, l1={}, genesis=None)
         bundles = BundleWriter(folder=self.folder, chain=lambda: files, made_by="tests", clock=lambda: 0.0)
         self.panel = Panel(
-            policy=self.policy, leader_name="leader", leader=LEADER, bundles=bundles, emit=self.events.append
+            policy=self.policy,
+            leader_name="leader",
+            leader=LEADER,
+            bundles=bundles,
+            emit=self.events.append,
+            aside=at_once,
         )
 
     def add(self, part: Scripted) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
 from typing import Final
 
 import attrs
@@ -52,6 +53,8 @@ class Panel:
     leader: PartVersion
     bundles: BundleWriter
     emit: Callable[[Event], None]
+    aside: Callable[[Callable[[Divergence], Path], Divergence], Awaitable[Path]] = trio.to_thread.run_sync
+    """Where a bundle is written, which may take a second; tests, whose clock is not the world's, have no thread."""
     _seats: dict[str, _Seat] = attrs.field(factory=dict, init=False)
     _open: dict[Cursor, dict[str, str]] = attrs.field(factory=dict, init=False)
     """Divergences that a majority has not decided yet: by follower, what is to be said where the leading part loses."""
@@ -81,7 +84,7 @@ class Panel:
         """Keep the divergence in a bundle, tell observers. Raises `DivergenceHalt` where the node is to end."""
         cursor = divergence.cursor
         try:
-            bundle = str(await trio.to_thread.run_sync(self.bundles.write, divergence))
+            bundle = str(await self.aside(self.bundles.write, divergence))
         except KromaError as error:  # it is told all the same
             bundle = f"missing: {error}"
         self._seats[follower].say(cursor, fingerprint(divergence.follower_output))
