@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,8 @@ from kroma_core.types import BlockId
 FORMAT = "derivation-suite/1"
 EXPECTED_FORMAT = "derivation-expected/1"
 MANIFEST = "manifest.json"
+NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
+"""A chain's name is also that of a folder."""
 
 
 @attrs.frozen(kw_only=True)
@@ -90,7 +93,9 @@ def read_suite(folder: Path) -> tuple[SuiteChain, ...]:
 
 
 def _chain(folder: Path, entry: Mapping[str, Any]) -> SuiteChain:
-    files = {name: folder / entry[name]["file"] for name in ("l1", "expected")}
+    if not NAME.fullmatch(entry["name"]):
+        raise ValueError(f"a chain called {entry['name']!r}")
+    files = {name: folder / name / Path(entry[name]["file"]).name for name in ("l1", "expected")}
     return SuiteChain(
         name=entry["name"],
         summary=entry["summary"],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -18,6 +19,8 @@ from kroma_core.errors import ConfigError, KromaError
 
 _PLACE = re.compile(r"\{([a-z0-9_]+)\}")
 _STOP_SECONDS = 20.0
+_MARK = ".kroma-suite"
+"""A file that says of a folder that a run has made it."""
 _TAIL = 4000
 
 
@@ -45,6 +48,18 @@ def check_places(command: Sequence[str], known: Mapping[str, str], needed: Seque
 def filled(command: Sequence[str], values: Mapping[str, object]) -> list[str]:
     """The words of the command, with the values in their places."""
     return [_PLACE.sub(lambda match: str(values[match[1]]), word) for word in command]
+
+
+def fresh(folder: Path) -> Path:
+    """The folder, empty. Raises `ConfigError` where it holds something that no run has left there."""
+    mark = folder / _MARK
+    if folder.exists():
+        if not mark.is_file():
+            raise ConfigError(f"{folder}: exists, and was not made by a run: it is left alone")
+        shutil.rmtree(folder)
+    folder.mkdir(parents=True)
+    mark.touch()
+    return folder
 
 
 def free_port() -> int:

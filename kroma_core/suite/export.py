@@ -18,7 +18,7 @@ from kroma_core.recording import Expected, ExpectedOutput, Recording, SafeAfter,
 from kroma_core.recording.chain_vector import FORMAT as VECTOR
 from kroma_core.recording.chain_vector import read_json
 from kroma_core.recording.expected_json import block_object
-from kroma_core.suite.chains import EXPECTED_FORMAT, FORMAT, MANIFEST, ExpectedChain
+from kroma_core.suite.chains import EXPECTED_FORMAT, FORMAT, MANIFEST, NAME, ExpectedChain
 from kroma_core.types import BlockId, Hash32, L2Ref
 
 _LICENCE = "MIT; the text is in README.md"
@@ -43,6 +43,8 @@ def export(files: Sequence[Path], folder: Path, made_by: str) -> Iterator[str]:
     for path in files:
         with open_recording(path) as recording:
             name = path.name.split(".")[0]
+            if not NAME.fullmatch(name):
+                raise ConfigError(f"{path}: {name!r} is no name for a chain: expected letters, digits, '-', '_'")
             if name in chains:
                 raise ConfigError(f"{path}: another of the recordings is called {name!r} too")
             if recording.expected is None or not recording.step_count:

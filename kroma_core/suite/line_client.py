@@ -17,7 +17,7 @@ from kroma_core.errors import DecodeError, KromaError
 from kroma_core.recording import Difference, ExpectedBlock, first_difference
 from kroma_core.recording.expected_json import block_object
 from kroma_core.suite.chains import SuiteChain
-from kroma_core.suite.commands import ClientEnded, Started, check_places, filled, started
+from kroma_core.suite.commands import ClientEnded, Started, check_places, filled, fresh, started
 from kroma_core.suite.results import Outcome, Result
 
 PROTOCOL = "kroma-derivation/1"
@@ -51,7 +51,7 @@ class LineClient:
         chain.check()
         begin = time.monotonic()
         outcome, reason, log = Outcome.PASSED, "", ""
-        folder = self.work / chain.name
+        folder = fresh(self.work / chain.name)
         values = {"l1": chain.l1.resolve(), "name": chain.name, "work": folder}
         async with started("client", filled(self.command, values), folder, pipes=True) as client:
             try:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import sys
 import time
 from collections.abc import AsyncIterator, Sequence
@@ -17,7 +16,7 @@ import trio
 from kroma_core.errors import ConfigError, KromaError, TemporaryError
 from kroma_core.jsonrpc.client import Client, open_client
 from kroma_core.suite.chains import ExpectedChain, SuiteChain
-from kroma_core.suite.commands import ClientEnded, Started, check_places, filled, free_port, places_of, started
+from kroma_core.suite.commands import ClientEnded, Started, check_places, filled, free_port, fresh, places_of, started
 from kroma_core.suite.results import Outcome, Result
 from kroma_core.types import BlockId
 
@@ -59,9 +58,7 @@ class WholeClient:
         """Raises `ConfigError` where the suite or the command cannot be used at all."""
         chain.check()
         begin = time.monotonic()
-        folder = self.work / chain.name
-        if folder.exists():
-            shutil.rmtree(folder)
+        folder = fresh(self.work / chain.name)
         try:
             lacking = self._write_files(chain, folder)
             if lacking is not None:
@@ -86,7 +83,6 @@ class WholeClient:
 
     def _write_files(self, chain: SuiteChain, folder: Path) -> str | None:
         """The files that the command names; what the recording lacks of them."""
-        folder.mkdir(parents=True)
         world = chain.inputs()
         for place, key in _PLAIN.items():
             if world.get(key) is not None:

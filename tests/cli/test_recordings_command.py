@@ -220,6 +220,27 @@ def test_what_cannot_be_run_is_told_in_one_message(
     assert "Traceback" not in told
 
 
+def test_a_folder_that_no_run_has_made_is_never_emptied(
+    suite: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    mine = tmp_path / "timeouts-fjord" / "mine"
+    mine.parent.mkdir()
+    mine.write_text("mine")
+    command = ["recordings", "derive", "--only", "timeouts-fjord", "--work", str(tmp_path), str(suite), "--", *LINES]
+    assert main(command) == 1
+    assert mine.read_text() == "mine"
+    assert "was not made by a run: it is left alone" in capsys.readouterr().err
+
+
+def test_a_manifest_that_leads_elsewhere_is_refused(
+    suite: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = (suite / "manifest.json").read_text().replace('"name": "plain-bedrock"', '"name": "../../home"')
+    (tmp_path / "manifest.json").write_text(text)
+    assert main(["recordings", "derive", str(tmp_path), "--", "true"]) == 1
+    assert "a chain called '../../home'" in capsys.readouterr().err
+
+
 def test_a_file_that_was_changed_is_not_used(suite: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for path in suite.rglob("*.*"):
         target = tmp_path / "copy" / path.relative_to(suite)
