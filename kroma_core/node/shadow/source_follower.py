@@ -33,7 +33,7 @@ from kroma_core.node.shadow.source_comparison import Compares, Exchange, SourceC
 
 TOGETHER: Final = 8
 """Steps that cross to another process at once, at most: so many may hold a megabyte each."""
-GATHERING: Final = 0.05
+GATHERING: Final = 0.25
 """Seconds for which a step waits for others to cross with it."""
 
 
