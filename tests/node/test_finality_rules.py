@@ -38,6 +38,14 @@ def test_what_a_block_gave_last_replaces_what_it_gave_before() -> None:
     assert final_at(finality, 1) == 2
 
 
+def test_an_l1_block_takes_one_place_however_much_it_gave() -> None:
+    finality = Finality()
+    for number in range(1, LOOKBACK + 1):
+        finality.note(l1(number), l2(2 * number - 1))
+        finality.note(l1(number), l2(2 * number))
+    assert final_at(finality, 1) == 2
+
+
 def test_the_129th_block_back_is_the_last_that_is_remembered() -> None:
     finality = Finality()
     for number in range(1, LOOKBACK + 2):

@@ -7,7 +7,8 @@ import random
 import sqlite3
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+import threading
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -16,6 +17,7 @@ import trio
 
 from kroma_core.errors import CriticalError, NotFound
 from kroma_core.events import Event, StoreSetAside
+from kroma_core.node.safe_head_store import Entry, SafeHeadStore
 from kroma_core.node.safe_heads import SafeHeadLog, open_safe_heads
 from kroma_core.types import BlockId
 from tests.node.live_values import l1, l2
@@ -308,6 +310,30 @@ def spoil(path: Path, damage: str) -> None:
             path.unlink()
             with sqlite3.connect(path) as connection:
                 connection.execute("CREATE TABLE cats (name TEXT)")
+
+
+async def test_a_reset_while_entries_are_being_written_counts(tmp_path: Path) -> None:
+    written, go_on = threading.Event(), threading.Event()
+
+    class Slow(SafeHeadStore):
+        def write(self, cut: int | None, entries: Sequence[Entry]) -> None:
+            super().write(cut, entries)
+            written.set()
+            assert go_on.wait(10)
+
+    log = SafeHeadLog(Slow(tmp_path / "log.sqlite"))
+    filled(log)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(log.flush)
+        await trio.to_thread.run_sync(written.wait)
+        log.reset(l2(110, origin=11))
+        go_on.set()
+    assert answers(log, range(10, 16)) == [(10, 100), (10, 100), (12, 110), (12, 110), (12, 110), (12, 110)]
+    await log.flush()
+    log.close()
+    again = SafeHeadLog(SafeHeadStore(tmp_path / "log.sqlite"))
+    assert answers(again, range(14, 15)) == [(12, 110)]
+    again.close()
 
 
 def test_an_entry_names_its_blocks_by_hash_and_number() -> None:

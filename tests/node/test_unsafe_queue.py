@@ -89,13 +89,22 @@ def test_a_block_that_went_may_come_again() -> None:
 
 def test_blocks_that_cannot_follow_the_head_are_taken_out_with_the_reason() -> None:
     queue = UnsafeQueue()
-    for block in (waiting(2), waiting(4), waiting(5, branch=1), waiting(6), waiting(7, branch=1), waiting(9)):
+    for block in (
+        waiting(2),
+        waiting(3),
+        waiting(4),
+        waiting(5, branch=1),
+        waiting(6),
+        waiting(7, branch=1),
+        waiting(9),
+    ):
         queue.push(block)
     found = []
     while (useless := queue.pop_useless(unsafe=l2(6), safe=l2(3))) is not None:
         found.append((useless[1].ref.number, useless[0]))
     assert found == [
         (2, Outcome.SAFE),
+        (3, Outcome.SAFE),
         (4, Outcome.PAST),
         (5, Outcome.PAST),
         (6, Outcome.DUPLICATE),
