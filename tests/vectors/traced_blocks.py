@@ -7,6 +7,7 @@ execution, and the choice of what is told and proven, are those of the client.
 
 from __future__ import annotations
 
+import copy
 import itertools
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
@@ -33,7 +34,8 @@ from kroma_core.forks import Fork, Rules
 from kroma_core.node.eth.block_trace_shapes import block_trace_json
 from kroma_core.node.eth.blocks import KnownBlock, KnownTransaction
 from kroma_core.types import Address, Gas, Hash32, L2Number, Timestamp, Wei
-from kroma_core.zktrie.nodes import EMPTY_ROOT, decode_node
+from kroma_core.zktrie.hashing import key_of
+from kroma_core.zktrie.nodes import EMPTY_ROOT, Leaf, decode_node
 from kroma_core.zktrie.trie import NodeCache
 from tests.vectors.unit_files import hex_bytes
 
@@ -243,6 +245,25 @@ def shown(trace: BlockTrace, block: KnownBlock, chain_id: int) -> Json:
     """The trace as who asked for it reads it."""
     found: Json = orjson.loads(orjson.dumps(block_trace_json(trace, block, chain_id)))
     return found
+
+
+def with_known_preimages(expected: Json, made: Json) -> Json:
+    """The expected trace with the preimages of the one made, in leaves whose preimages the client did not know.
+
+    It writes there what it was asked for. A leaf's hash does not cover its preimage.
+    """
+    storage = copy.deepcopy(expected["storageTrace"])
+    own = made["storageTrace"]
+    pairs = [(nodes, own["proofs"].get(name, ())) for name, nodes in storage["proofs"].items()]
+    for name, slots in storage.get("storageProofs", {}).items():
+        others = own.get("storageProofs", {}).get(name, {})
+        pairs += [(nodes, others.get(slot, ())) for slot, nodes in slots.items()]
+    for nodes, others in pairs:
+        for place, (text, other) in enumerate(zip(nodes[:-1], others, strict=False)):
+            leaf, known = decode_node(hex_bytes(text)), decode_node(hex_bytes(other))
+            if isinstance(leaf, Leaf) and isinstance(known, Leaf) and key_of(leaf.preimage) != leaf.key:
+                nodes[place] = other if (leaf.key, leaf.words) == (known.key, known.words) else text
+    return {**expected, "storageTrace": storage}
 
 
 def differences(made: Any, expected: Any, place: str = "trace") -> list[str]:
