@@ -66,6 +66,7 @@ def numbered(world: World, number: int) -> Payload:
 
 
 async def refusal(verifier: Verifier) -> str:
+    verifier.driver.resets_without_progress = 2  # what is not refused, and cannot go on, ends too
     with pytest.raises(CriticalError) as caught:
         await verifier.sync()
     return str(caught.value)
@@ -140,6 +141,21 @@ async def test_the_search_of_an_engine_that_is_a_little_further_ends_at_the_chec
     verifier = world.verifier(engine, checkpoint=trusted.hash)
     await verifier.sync()
     assert [block.block.number for block in verifier.derived] == [trusted.number + 1, trusted.number + 2]
+
+
+async def test_a_long_chain_that_nobody_called_safe_is_trusted_up_to_the_checkpoint_only() -> None:
+    """Without one it would be taken for a chain that the engine has fetched by itself, and trusted to its end."""
+    world = World.at(Fork.JOVIAN, seq_window_size=2)
+    while world.l1.tip.header.number < 40:
+        world.l1.mine()
+        made = await world.sequencer.build_up_to_l1()
+        world.l1.mine([world.batch(*made)])
+    engine = await copied_engine(world)
+    head, genesis = world.sequencer.blocks[-1], world.config.rollup.genesis.l2.hash
+    await engine.set_heads(ForkchoiceState(unsafe=head.hash, safe=genesis, finalized=genesis))
+    verifier = world.verifier(engine, checkpoint=numbered(world, 40).hash)
+    assert (await verifier.sync()).hash == head.hash
+    assert verifier.derived[0].block.number == 41
 
 
 async def test_an_unsafe_branch_beside_the_checkpoint_gives_way() -> None:
