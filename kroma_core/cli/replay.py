@@ -51,7 +51,8 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         "--profile",
         type=Path,
         metavar="PROFILE.toml",
-        help="take engine and data sources from this profile; chain, L1 and blobs remain the recording's",
+        help="take engine, data sources and what follows in shadow mode from this profile; chain, L1 and blobs remain "
+        "the recording's",
     )
     command.add_argument("--json", action="store_true", help="one JSON object a file")
     command.set_defaults(run=run)
