@@ -26,7 +26,7 @@ from kroma_core.testing.engine_world import ABSENT, VECTORS, EngineOnRecordedCha
 from kroma_core.types import ZERO_HASH, Address
 from kroma_core.zktrie.accounts import Account
 
-BLOCKS = 6
+BLOCKS = 4
 """Of the chain that comes with the kit: calls, creations, deposits, and transactions that fail."""
 _OPENS_A_FRAME = frozenset((0xF0, 0xF1, 0xF2, 0xF4, 0xF5, 0xFA))
 
