@@ -125,7 +125,7 @@ def sentence(event: Event) -> str:
             after = f"again in {event.delay:g} s" if event.delay is not None else "until the node starts again"
             return f"{event.part} is no longer compared ({after}): {event.reason}"
         case FollowerBehind():
-            given_up = f", {event.dropped} steps are not compared" if event.dropped else ""
+            given_up = f", {event.dropped} steps passed over" if event.dropped else ""
             return f"{event.part} is behind, at {event.at} with {event.waiting} waiting{given_up}: {event.reason}"
         case FollowerAgreed():
             return f"{event.part} agrees up to {event.at}: {event.compared} compared, {event.waiting} waiting"
