@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
+import sys
 import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -102,6 +104,14 @@ class Odd:
 
     async def quick(self) -> None:
         self.note("quick")
+
+    async def linger(self) -> None:
+        """Hang up, and stay."""
+        import time
+
+        with socket.socket(fileno=os.dup(int(sys.argv[1]))) as connection:
+            connection.shutdown(socket.SHUT_RDWR)
+        time.sleep(60)  # noqa: ASYNC251  # that is what it is for
 
     async def set(self, value: int) -> None:
         self.note(f"set to {value}")

@@ -18,6 +18,7 @@ import trio
 from kroma_core.errors import ConfigError, CriticalError, NotFound, ResetError, TemporaryError
 from kroma_core.events import Event, Retrying
 from kroma_core.jsonrpc.errors import Failure, NoAnswer, RpcError
+from kroma_core.node.isolation import kept, process
 from kroma_core.node.isolation.kept import FRUITLESS_STARTS, KeptProcess
 from kroma_core.node.isolation.process import ChildProcess, started
 from kroma_core.node.retry import RetryPolicy
@@ -122,6 +123,17 @@ def test_a_mistake_that_a_strangers_question_shows_is_that_questions_alone(tmp_p
         with pytest.raises(RpcError, match="internal error in ask_for_too_much: RecursionError"):
             await child.call("ask_for_too_much", ordered=False)
         assert await child.call("echo", 1) == 1
+
+    run(tmp_path, body)
+
+
+def test_a_process_that_hangs_up_and_stays_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(process, "CLOSE_SECONDS", 0.2)
+
+    async def body(child: ChildProcess) -> None:
+        with trio.fail_after(10), pytest.raises(TemporaryError, match="SIGKILL"):
+            await child.call("linger")
+        assert not alive(child.pid)
 
     run(tmp_path, body)
 
@@ -311,6 +323,18 @@ def test_a_process_that_cannot_be_opened_again_is_critical(tmp_path: Path) -> No
             await kept.answered()
 
     run_kept(tmp_path, body, open_once=True)
+
+
+def test_a_process_that_answers_between_its_deaths_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kept, "FRUITLESS_STARTS", 1)
+
+    async def body(kept: Kept) -> None:
+        for _ in range(3):
+            await kept.answered()
+            await kept.until_killed()
+        await kept.answered()
+
+    assert run_kept(tmp_path, body) == [*["opened"] * 4, "closed"]
 
 
 def test_a_process_that_dies_again_and_again_is_given_up(tmp_path: Path) -> None:

@@ -223,6 +223,24 @@ def test_a_crowd_with_requests_that_never_end_gives_way_to_one_that_asks() -> No
     with_server(check, limits=Limits(connections=5))
 
 
+def test_the_connection_that_has_been_silent_longest_gives_way() -> None:
+    async def check(server: Served) -> list[bool]:
+        silent = []
+        for _ in range(3):
+            silent.append(await server.raw())
+            await trio.testing.wait_all_tasks_blocked(0.02)
+        await expect_alive(server)
+        ended = []
+        for stream in silent:
+            with trio.move_on_after(0.1) as waiting:
+                await read_all(stream)
+            ended.append(not waiting.cancelled_caught)
+            await stream.aclose()
+        return ended
+
+    assert with_server(check, limits=Limits(connections=3)) == [True, False, False]
+
+
 def test_a_client_that_does_not_read_its_answer_is_cut_off() -> None:
     async def large(request: Request) -> Response:
         return Response(body=b"x" * (16 << 20))

@@ -8,6 +8,7 @@ from typing import Any
 import orjson
 import pytest
 import trio
+from trio.testing import wait_all_tasks_blocked
 from trio_websocket import ConnectionClosed, HandshakeError, WebSocketConnection, open_websocket_url
 
 from kroma_core.jsonrpc.limits import Limits
@@ -69,6 +70,17 @@ def test_a_call_that_hangs_does_not_hold_up_the_next_one() -> None:
         assert (await ask(socket, call("test_encoded", identity=2)))["id"] == 2
 
     talking(check)
+
+
+def test_a_client_with_many_calls_that_hang_leaves_room_for_others() -> None:
+    async def check(server: Served, socket: WebSocketConnection) -> None:
+        for identity in range(30):
+            await socket.send_message(orjson.dumps(call("test_stuck", identity=identity)).decode())
+        await wait_all_tasks_blocked(0.05)
+        with trio.fail_after(20):
+            await expect_alive(server)
+
+    talking(check, limits=Limits(concurrent=20))
 
 
 def test_a_mistake_in_a_subscription_ends_it_alone() -> None:
