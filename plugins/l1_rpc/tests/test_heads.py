@@ -213,6 +213,21 @@ def test_what_was_final_does_not_go_back(follow: Any, run: Any) -> None:
     run(body)
 
 
+def test_a_safe_head_below_the_final_one_is_the_final_one(follow: Any, run: Any) -> None:
+    l1 = long_l1(30)
+    low, high = l1.genesis, l1.tip
+    l1.mine_empty(3)
+    l1.mark(L1Label.SAFE, low)
+    l1.mark(L1Label.FINALIZED, high)
+
+    async def body() -> None:
+        async with follow(RpcNode(l1=l1)) as followed:
+            heads = await followed.until(lambda heads: heads.finalized == high.ref)
+            assert heads.safe == high.ref
+
+    run(body)
+
+
 def test_a_websocket_tells_of_a_head_before_the_next_look(run: Any, follow: Any) -> None:
     l1 = long_l1(5)
     node = RpcNode(l1=l1)
