@@ -7,6 +7,7 @@ from pathlib import Path
 from kroma_core.api import Role
 from kroma_core.node.plan import Plan, plan_replay
 from kroma_core.node.registry import collect
+from kroma_core.node.shadow.leading import follower_name
 from tests.node.sample_parts import RecordingSettings, SamplePlugin, offer
 from tests.node.test_plan import EXECUTES, RECORDING
 
@@ -50,6 +51,13 @@ def test_a_follower_plays_the_recording_of_the_replay_unless_it_names_another(tm
     [leader] = made.of_role(Role.L1)
     assert leader.settings.recording == RECORDING
     assert [follower.settings.recording for follower in leader.shadows] == [RECORDING, other]
+
+
+def test_followers_of_several_tables_of_a_role_have_names_of_their_own(tmp_path: Path) -> None:
+    table = "[[data]]\nkind = 'calldata'\n[[data.shadow]]\nkind = 'calldata'\n"
+    made = planned(tmp_path, 2 * table)
+    names = [follower_name(part, follower) for part in made.of_role(Role.DATA) for follower in part.shadows]
+    assert names == ["data shadow 1 'calldata' (acme 1.0)", "data 2 shadow 1 'calldata' (acme 1.0)"]
 
 
 def test_bundles_of_a_replay_are_kept_where_the_profiles_node_keeps_them(tmp_path: Path) -> None:

@@ -83,9 +83,11 @@ class Leading:
 
 
 def follower_name(leader: PlannedPart, part: PlannedPart) -> str:
-    """How messages call a follower: role, place in the profile, kind."""
+    """How messages call a follower: role, place in the profile, kind; `blobs 2 shadow 1` follows the second table."""
     place = leader.shadows.index(part) + 1
-    return f"{leader.role} shadow {place} {part.installed.offer.kind!r} ({part.installed.source})"
+    at = leader.table.at or ()
+    number = f" {at[1] + 1}" if len(at) > 1 and isinstance(at[1], int) and at[1] > 0 else ""
+    return f"{leader.role}{number} shadow {place} {part.installed.offer.kind!r} ({part.installed.source})"
 
 
 def leading_of(
