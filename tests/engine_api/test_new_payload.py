@@ -121,8 +121,11 @@ def test_a_payload_that_can_be_no_block_is_invalid_not_an_error(
 
 def test_blob_hashes_without_blobs_are_invalid(tmp_path: Path) -> None:
     async def body(world: World) -> None:
-        found = await world.call("engine_newPayloadV4", world.payload(1), [ZERO], ZERO, [])
+        root = world.blocks[0].payload.parent_beacon_root
+        assert root is not None
+        found = await world.call("engine_newPayloadV4", world.payload(1), [ZERO], "0x" + root.hex(), [])
         assert (found["status"], found["latestValidHash"]) == ("INVALID", None)
+        assert found["validationError"].startswith("versioned hashes: ")
 
     run("plain-jovian", tmp_path, body)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -102,7 +103,7 @@ def test_near_the_head_nothing_is_fetched_ahead_by_number(follow: Any, run: Any)
     l1 = deposits_l1(40)
     by_number: list[Any] = []
 
-    def note(method: str, params: list[Any]) -> None:
+    def note(method: str, params: Sequence[Any]) -> None:
         if method == "eth_getBlockByNumber" and params[1] is True:
             by_number.append(params[0])
 
