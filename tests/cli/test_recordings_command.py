@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,12 @@ EXAMPLES = ROOT / "examples" / "derivation_suite"
 LINES = (sys.executable, str(EXAMPLES / "regolith_lines.py"))
 OURS = ("sh", str(EXAMPLES / "kroma.sh"), "{l1}", "{beacon}", "{rollup}", "{genesis}", "{l1_config}", "{rpc_port}",
         "{eth_port}", "{port1}")  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def _installed_commands(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The `kroma` that a client's script calls is the one beside this Python, whether or not a shell has it."""
+    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
 
 
 @pytest.fixture(scope="module")
