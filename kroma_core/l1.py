@@ -61,7 +61,8 @@ L1Receipts = tuple[Receipt, ...]
 class InboxTransaction:
     """An L1 transaction to the batch inbox, signed by the batcher: what a data source reads.
 
-    `index` is its place in the L1 block. `blob_hashes` is empty but for blob transactions.
+    `index` is its place in the L1 block. `type` is 0 for a legacy transaction, 3 for one with blobs. `data` is its call
+    data. `blob_hashes` are the versioned hashes of its blobs, in order; empty but for type 3.
     """
 
     index: int

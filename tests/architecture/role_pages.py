@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 import ast
+import enum
 import inspect
 import sys
-from collections.abc import Iterator
+import textwrap
+from collections.abc import Container, Iterator
 from types import ModuleType
+from typing import get_args
 
 import attrs
 
+from kroma_core import events
 from kroma_core.api import BlockTraces, Role, StateQueries, TxPool, hooks
 from kroma_core.api.hooks import HOOK_OF_ROLE
 from kroma_core.cli.new_plugin.roles import ROLES
+from kroma_core.forks import Rules
+from kroma_core.l1 import InboxTransaction, L1Block, L1Heads, L1Label
+from kroma_core.l2 import ForkchoiceState, L2Label, Payload, PayloadAttributes, Withdrawal
 from kroma_core.testing.conformance.suites import OPTIONAL, SUITES
 from kroma_core.testing.declared import CAPABILITIES, DeclaredSuite
 from kroma_core.testing.levels import Level, level_of
+from kroma_core.types import BlockId, L1Ref, L2Ref
 from tests.architecture.sources import ROOT
 
 FOLDER = ROOT / "docs" / "plugins"
@@ -27,6 +35,17 @@ EXAMPLES: dict[Role, tuple[str, ...]] = {
 """Distributions that fill a role, to read and to copy."""
 OPTIONAL_PROTOCOLS: dict[Role, tuple[type, ...]] = {Role.ENGINE: (StateQueries, TxPool, BlockTraces)}
 """What an offer may have besides, behind a capability."""
+
+VALUES: dict[Role, tuple[type, ...]] = {
+    Role.L1: (L1Label, L1Heads, L1Block, L1Ref, BlockId),
+    Role.BLOBS: (L1Ref,),
+    Role.DATA: (InboxTransaction, L1Ref, Rules),
+    Role.ENGINE: (PayloadAttributes, Payload, Withdrawal, ForkchoiceState, L2Label, BlockId),
+    Role.OBSERVE: (L1Heads, L1Ref, L2Ref, BlockId),
+}
+"""What the methods of a role, or its events, are given and give that stands outside `kroma_core.api`."""
+ASKED: dict[type, tuple[str, ...]] = {Rules: ("blobs",)}
+"""The fields that concern a plugin, of a value with many others."""
 
 
 def pages() -> dict[str, str]:
@@ -62,7 +81,9 @@ def _page(role: Role) -> Iterator[str]:
         other = inspect.getmodule(protocol)
         assert other is not None
         modules += [] if other in modules else [other]
-    yield from _values(modules)
+    yield from _values(modules, VALUES.get(role, ()))
+    if role is Role.OBSERVE:
+        yield from _events()
     yield from _suite(role)
 
 
@@ -90,23 +111,77 @@ def _protocol(protocol: type) -> Iterator[str]:
             yield _prose(ast.get_docstring(node) or "")
 
 
-def _values(modules: list[ModuleType]) -> Iterator[str]:
+def _events() -> Iterator[str]:
+    """Every kind of event, and the values of which events are made."""
+    kinds = get_args(events.Event)
+    yield ""
+    yield "## Events"
+    yield ""
+    yield "`Event` of `kroma_core.events` is one of these. Later versions add kinds: pass over what you do not know."
+    for kind in kinds:
+        yield from _value(kind)
+    yield ""
+    yield "## Values in events"
+    yield ""
+    yield "A `Number` is an `int`, a `str` or `bytes`."
+    for name, value in vars(events).items():
+        if inspect.isclass(value) and value.__module__ == events.__name__ and value not in kinds:
+            yield from _value(getattr(events, name))
+
+
+def _values(modules: list[ModuleType], besides: tuple[type, ...]) -> Iterator[str]:
     classes = [
-        node
+        getattr(module, node.name)
         for module in modules
         for node in ast.parse(inspect.getsource(module)).body
         if isinstance(node, ast.ClassDef) and attrs.has(getattr(module, node.name))
     ]
-    if classes:
+    if classes or besides:
         yield ""
         yield "## Values"
-    for node in classes:
+    for value in classes:
+        yield from _value(value)
+    for value in besides:
+        yield from _value(value)
+
+
+def _value(value: type) -> Iterator[str]:
+    """Name, module, meaning; then the fields, or the members of an enumeration, each with the text under it."""
+    node = ast.parse(textwrap.dedent(inspect.getsource(value))).body[0]
+    assert isinstance(node, ast.ClassDef)
+    wanted: Container[str] | None = ASKED.get(value)
+    fields = list(_fields(node, wanted, members=issubclass(value, enum.Enum)))
+    yield ""
+    told = "" if wanted is None else " Of its fields there concerns this role:"
+    place = "kroma_core.api" if value.__module__.startswith("kroma_core.api") else value.__module__
+    yield f"`{node.name}` (`{place}`): {_prose(ast.get_docstring(node) or '')}{told}"
+    if fields:
         yield ""
-        fields = [ast.unparse(item).replace("\n", " ") for item in node.body if isinstance(item, ast.AnnAssign)]
-        yield f"`{node.name}`: {_prose(ast.get_docstring(node) or '')}"
-        if fields:
-            yield ""
-            yield from (f"- `{field}`" for field in fields)
+        yield from fields
+
+
+def _fields(node: ast.ClassDef, wanted: Container[str] | None, *, members: bool) -> Iterator[str]:
+    for place, item in enumerate(node.body):
+        match item:
+            case ast.AnnAssign(target=ast.Name(id=name)):
+                pass
+            case ast.Assign(targets=[ast.Name(id=name)]) if members:
+                pass
+            case ast.FunctionDef(name=name, decorator_list=[ast.Name(id="property")], returns=ast.expr() as returns):
+                if wanted is None:
+                    yield f"- `{name}` (computed): `{ast.unparse(returns)}`"
+                continue
+            case _:
+                continue
+        if wanted is not None and name not in wanted:
+            continue
+        after = node.body[place + 1] if place + 1 < len(node.body) else None
+        match after:
+            case ast.Expr(value=ast.Constant(value=str() as text)):
+                told = f": {_prose(' '.join(text.split()))}"
+            case _:
+                told = ""
+        yield f"- `{' '.join(ast.unparse(item).split())}`{told}"
 
 
 def _suite(role: Role) -> Iterator[str]:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import re
 import tomllib
+from typing import get_args
 
+import attrs
 import pytest
 
 from kroma_core import api, errors
 from kroma_core.api import API_VERSION
+from kroma_core.events import Event
 from kroma_core.node.registry import collect, incompatibility
 from tests.architecture.role_pages import FOLDER, pages
 from tests.architecture.sources import ROOT
@@ -28,6 +31,27 @@ class LaterPlugin:
 def test_the_page_of_a_role_is_that_of_its_protocol(name: str) -> None:
     message = f"docs/plugins/{name} is not what `python -m tests.architecture.role_pages` writes"
     assert (FOLDER / name).read_text() == pages()[name], message
+
+
+@pytest.mark.parametrize("kind", get_args(Event))
+def test_observers_find_every_kind_of_event_with_its_fields(kind: type) -> None:
+    _, _, after = (FOLDER / "observe.md").read_text().partition(f"\n`{kind.__name__}` (`kroma_core.events`): ")
+    listed = [line for line in after.partition("(`kroma_core.")[0].splitlines() if line.startswith("- ")]
+    fields = [field.name for field in attrs.fields(kind)]
+    assert [line.removeprefix("- `").partition(":")[0] for line in listed] == fields
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("data", ["- `blob_hashes: tuple[Hash32, ...] = ()`", "- `timestamp: Timestamp`", "- `blobs: bool = False`: "]),
+        ("l1", ["- `transactions: tuple[bytes, ...] = ", "- `safe: L1Ref | None = None`", "- `SAFE = 'safe'`"]),
+        ("engine", ["- `prev_randao: Hash32`", "- `finalized: "]),
+    ],
+)
+def test_the_page_of_a_role_has_the_fields_of_what_its_methods_are_given(name: str, expected: list[str]) -> None:
+    lines = (FOLDER / f"{name}.md").read_text().splitlines()
+    assert [one for one in expected if not any(line.startswith(one) for line in lines)] == []
 
 
 def test_the_tutorials_code_stands_in_the_template() -> None:
