@@ -6,9 +6,10 @@ here depends on it. A plugin that cannot be loaded is set aside and named; the o
 
 from __future__ import annotations
 
+import inspect
 import re
 import typing
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from importlib import metadata
 from types import ModuleType
 from typing import Any, Protocol
@@ -159,6 +160,8 @@ def _offers_of(distribution: str, version: str, plugin: object) -> list[Installe
     if manager.register(plugin, name=distribution) is None:
         return []
     manager.check_pending()
+    if not manager.get_hookcallers(plugin):
+        raise Misshapen("its entry point offers nothing: is @hookimpl missing?")
     found: list[InstalledOffer] = []
     problems: list[str] = []
     for role, hook in HOOK_OF_ROLE.items():
@@ -203,13 +206,52 @@ def _wrong_fields(offer: AnyOffer) -> Iterator[str]:
     for field, value in (("open", offer.open), ("check", offer.check), ("inspect", offer.inspect)):
         if not callable(value) and not (field == "inspect" and value is None):
             yield f"{field} is {value!r}, expected a function"
-    for field, values, wanted in (
+    collections: tuple[tuple[str, object, type], ...] = (
         ("requires", offer.requires, Role),
         ("capabilities", offer.capabilities, Capability),
-    ):
+    )
+    for field, values, wanted in collections:
+        if isinstance(values, str) or not isinstance(values, Iterable):
+            yield f"{field} is {values!r}, expected members of {wanted.__name__}"
+            continue
         unknown = [value for value in values if not isinstance(value, wanted)]
         if unknown:
             yield f"{field} has {', '.join(map(repr, unknown))}, expected members of {wanted.__name__}"
+        elif field == "requires" and callable(offer.open):
+            yield from wrong_calling(offer)
+    if callable(offer.open):
+        yield from wrong_opening(offer)
+
+
+def wrong_opening(offer: AnyOffer) -> Iterator[str]:
+    """Why what `open` gives is no async context manager, as far as it shows without calling it."""
+    for written, is_one in _NO_MANAGER:
+        if is_one(offer.open):
+            yield f"open is {written}: is @asynccontextmanager missing?"
+            return
+    if inspect.isgeneratorfunction(inspect.unwrap(offer.open)):
+        yield "open gives a plain context manager: is @contextmanager written for @asynccontextmanager?"
+
+
+def wrong_calling(offer: AnyOffer) -> Iterator[str]:
+    """Why `open` cannot be called with the roles that its offer requires."""
+    required = [role.value for role in offer.requires]
+    try:
+        signature = inspect.signature(offer.open)
+    except ValueError:  # of what is not written in Python nothing can be said
+        return
+    try:
+        signature.bind(None, None, **dict.fromkeys(required))
+    except TypeError as error:
+        called = ", ".join(("settings", "context", *(f"{role}=" for role in required)))
+        yield f"open cannot be called as open({called}), which its `requires` asks for: {error}"
+
+
+_NO_MANAGER: tuple[tuple[str, Callable[[object], bool]], ...] = (
+    ("a generator function", inspect.isgeneratorfunction),
+    ("an async generator function", inspect.isasyncgenfunction),
+    ("a coroutine function", inspect.iscoroutinefunction),
+)
 
 
 def _contested(offers: Sequence[InstalledOffer]) -> list[str]:

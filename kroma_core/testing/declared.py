@@ -10,7 +10,8 @@ import attrs
 import pytest
 
 from kroma_core.api import API_VERSION, Capability, Role
-from kroma_core.testing.installed import Installed, installed_offers
+from kroma_core.node.registry import wrong_calling, wrong_opening
+from kroma_core.testing.installed import Installed, installed_offer
 from kroma_core.testing.levels import Level, level
 
 CAPABILITIES: dict[Role, frozenset[Capability]] = {
@@ -37,15 +38,17 @@ class DeclaredSuite:
     offer: tuple[Role, str]
 
     def found(self) -> Installed:
+        """As a node finds it; a test ends here where it finds none."""
         role, kind = self.offer
-        found = installed_offers(kind, role)
-        assert found, f"no installed plugin offers {role} {kind!r}"
-        return found[0]
+        try:
+            return installed_offer(kind, role)
+        except LookupError as error:
+            pytest.fail(str(error), pytrace=False)
 
     @level(Level.DECLARED)
     def test_one_distribution_offers_it(self) -> None:
-        role, kind = self.offer
-        assert len(installed_offers(kind, role)) == 1
+        found = self.found()
+        assert (found.role, found.offer.kind) == self.offer
 
     @level(Level.DECLARED)
     def test_it_is_written_for_this_plugin_api(self) -> None:
@@ -72,16 +75,11 @@ class DeclaredSuite:
 
     @level(Level.DECLARED)
     def test_it_takes_the_roles_that_it_requires(self) -> None:
-        found = self.found()
-        required = {role.value: None for role in found.offer.requires}
-        inspect.signature(found.offer.open).bind(None, None, **required)
+        assert list(wrong_calling(self.found().offer)) == []
 
     @level(Level.DECLARED)
     def test_opening_gives_a_context_manager(self) -> None:
-        offer = self.found().offer
-        opens = inspect.unwrap(offer.open)
-        if inspect.iscoroutinefunction(opens):
-            pytest.fail("`open` is a coroutine function; an async context manager is expected (@asynccontextmanager)")
+        assert list(wrong_opening(self.found().offer)) == []
 
 
 def _texts(config: type) -> dict[str, str]:

@@ -26,7 +26,7 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
     "api": VALUES | {"api"},
     "node": PUBLIC | {"node"},
     "services": PUBLIC | {"services"},
-    "testing": PUBLIC | {"testing", "services"},
+    "testing": PUBLIC | {"testing", "services", "node"},
     "suite": VALUES | {"jsonrpc", "recording", "suite"},
     "cli": PUBLIC | {"node", "services", "suite", "cli"},
     "__init__": frozenset(),
@@ -52,6 +52,13 @@ def test_core_imports_only_downwards() -> None:
             if parts[0] == "kroma_core" and len(parts) > 1 and parts[1] not in allowed:
                 broken.append(f"{relative(path)}:{line} imports {name}")
     assert broken == []
+
+
+def test_the_kit_takes_nothing_of_the_node_but_how_it_finds_plugins() -> None:
+    found = {name for path in core_files() if part_of(path) == "testing" for name, _ in imports_of(path)}
+    assert {".".join(name.split(".")[:3]) for name in found if name.startswith("kroma_core.node")} == {
+        "kroma_core.node.registry"
+    }
 
 
 def test_core_imports_no_plugin() -> None:

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
 import trio
 
 from kroma_core.api import Offer, PluginContext, Role
@@ -72,6 +73,7 @@ def test_a_maker_is_taken_from_a_conftest_and_its_failures_are_listed(tmp_path: 
 def test_what_cannot_be_run_is_told_in_one_message(tmp_path: Path) -> None:
     for option, message in (
         ("kind=nothing", "no installed plugin offers 'nothing'"),
+        ("kind=calldata,role=engine", "no installed plugin offers engine 'calldata'; 'calldata' is offered for data"),
         ("kind=cassette", "'cassette' is offered for blobs and l1: add role=ROLE"),
         ("kind=calldata,role=cook", "role=cook: expected one of l1, blobs"),
         ("calldata", "expected kind=KIND"),
@@ -112,3 +114,41 @@ def test_an_engine_on_another_is_opened_on_the_installed_one_that_executes(tmp_p
             assert (await engine.heads()).unsafe == chain.rollup.genesis.l2.hash
 
     trio.run(main)
+
+
+def plugin(folder: Path, name: str, source: str) -> None:
+    """A distribution as an installer leaves it in a folder of `sys.path`."""
+    (folder / f"{name}.py").write_text(source)
+    info = folder / f"{name}-0.1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 0.1.0\n")
+    (info / "entry_points.txt").write_text(f"[kroma.plugins]\n{name} = {name}\n")
+
+
+_TEXT_FOR_A_SET = """
+import attrs
+from kroma_core.api import Offer, hookimpl
+
+@attrs.frozen
+class Settings:
+    pass
+
+@hookimpl
+def provide_data_sources():
+    return [Offer(kind="texty", config=Settings, open=print, capabilities={"publishes"})]
+"""
+
+
+def test_a_plugin_that_a_node_sets_aside_is_refused_with_its_sentence_and_takes_no_other_down(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plugin(tmp_path, "texty", _TEXT_FOR_A_SET)
+    plugin(tmp_path, "broken", "import nosuchlib\n")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    refused = pytest_in(tmp_path, "--kroma-conformance", "kind=texty")
+    assert refused.returncode == 4
+    assert "no installed plugin offers 'texty'; plugin broken 0.1.0 could not be loaded: ModuleNo" in refused.stderr
+    assert "plugin texty 0.1.0 could not be loaded: data 'texty': capabilities has 'publishes', exp" in refused.stderr
+    other = pytest_in(tmp_path, "--kroma-conformance", "kind=calldata", "--kroma-level", "declared")
+    assert other.returncode == 0, other.stdout + other.stderr
+    assert "Level reached: **declared**" in other.stdout

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 import attrs
@@ -197,3 +199,72 @@ def test_an_offer_for_another_api_version_says_which() -> None:
     assert f"written for plugin API {API_VERSION - 1}, older" in (incompatibility(older) or "")
     [same] = collect([("acme", "1", SamplePlugin(engine=[offer("fast")]))]).offers
     assert incompatibility(same) is None
+
+
+def test_a_plugin_without_a_marked_hook_is_named() -> None:
+    class Unmarked:
+        def provide_engines(self) -> Any:
+            return [offer("fast")]
+
+    [broken] = collect([("odd", "1", Unmarked())]).broken
+    assert str(broken) == ("plugin odd 1 could not be loaded: its entry point offers nothing: is @hookimpl missing?")
+
+
+@asynccontextmanager
+async def _takes_nothing_else(settings: Any, context: Any) -> AsyncIterator[None]:
+    yield
+
+
+@asynccontextmanager
+async def _stands_on_an_engine(settings: Any, context: Any, *, engine: Any) -> AsyncIterator[None]:
+    yield
+
+
+async def _bare(settings: Any, context: Any) -> AsyncIterator[None]:
+    yield
+
+
+async def _coroutine(settings: Any, context: Any) -> None:
+    pass
+
+
+@contextmanager
+def _plain(settings: Any, context: Any) -> Iterator[None]:
+    yield
+
+
+@pytest.mark.parametrize(
+    ("opens", "requires", "told"),
+    [
+        (
+            _takes_nothing_else,
+            (Role.ENGINE,),
+            "open cannot be called as open(settings, context, engine=), which its `requires` asks for: "
+            "got an unexpected keyword argument 'engine'",
+        ),
+        (
+            _stands_on_an_engine,
+            (),
+            "open cannot be called as open(settings, context), which its `requires` asks for: "
+            "missing a required argument: 'engine'",
+        ),
+        (_bare, (), "open is an async generator function: is @asynccontextmanager missing?"),
+        (_coroutine, (), "open is a coroutine function: is @asynccontextmanager missing?"),
+        (
+            _plain,
+            (),
+            "open gives a plain context manager: is @contextmanager written for @asynccontextmanager?",
+        ),
+    ],
+)
+def test_an_open_that_a_node_cannot_call_breaks_its_plugin(opens: Any, requires: tuple[Role, ...], told: str) -> None:
+    one = attrs.evolve(offer("thin", requires=requires), open=opens)
+    [broken] = collect([("odd", "1", SamplePlugin(engine=[one]))]).broken
+    assert broken.error == f"engine 'thin': {told}"
+
+
+def test_capabilities_that_are_text_break_their_plugin() -> None:
+    fast: Any = offer("fast")
+    one = attrs.evolve(fast, capabilities="executes")
+    [broken] = collect([("odd", "1", SamplePlugin(engine=[one]))]).broken
+    assert broken.error == "engine 'fast': capabilities is 'executes', expected members of Capability"

@@ -14,7 +14,7 @@ import pytest
 
 from kroma_core.api import API_VERSION, Role
 from kroma_core.testing.conformance import LEVELS, Wanted, suites
-from kroma_core.testing.installed import Installed, installed_offers
+from kroma_core.testing.installed import Installed, installed_offer
 from kroma_core.testing.levels import level_of
 
 _LEVEL = "kroma_level"
@@ -117,16 +117,14 @@ def prepared(config: pytest.Config, wanted: Wanted) -> ConformanceSession:
         role = None if wanted.role is None else Role(wanted.role)
     except ValueError:
         raise pytest.UsageError(f"role={wanted.role}: expected one of {', '.join(Role)}") from None
-    found = installed_offers(wanted.kind, role)
-    if not found:
-        raise pytest.UsageError(f"no installed plugin offers {wanted.kind!r}; `kroma plugins` lists what is installed")
-    roles = sorted({one.role.value for one in found})
-    if len(roles) > 1:
-        raise pytest.UsageError(f"{wanted.kind!r} is offered for {' and '.join(roles)}: add role=ROLE")
+    try:
+        found = installed_offer(wanted.kind, role)
+    except LookupError as error:
+        raise pytest.UsageError(str(error)) from None
     given: str | None = config.getoption("--kroma-report")
     session = ConformanceSession(
-        found=found[0],
-        maker=_maker(config, found[0], wanted),
+        found=found,
+        maker=_maker(config, found, wanted),
         level=config.getoption("--kroma-level"),
         report_file=None if given is None else Path(given),
     )
