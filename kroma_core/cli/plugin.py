@@ -23,7 +23,8 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         help="write the files of a new plugin",
         description="Write the files of a new plugin into a new folder NAME. Nothing is overwritten: a folder that is "
         "there already is left as it is, and that is an error.",
-        epilog="exit code 1: the folder exists, or the name does not fit",
+        epilog="exit code 1: the folder exists, or the name cannot be one: a keyword or a module of Python, a module "
+        "or a distribution that is installed, a kind that an installed plugin offers for this role",
     )
     new.add_argument("name", metavar="NAME", help="name of the distribution, and what a profile writes as `kind`")
     new.add_argument("--role", required=True, choices=[role.value for role in Role], help="the place in a node")
@@ -33,9 +34,13 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
 def run_new(arguments: argparse.Namespace) -> int:
     from kroma_core.cli.new_plugin.files import plugin_files
+    from kroma_core.cli.new_plugin.names import check_name
+    from kroma_core.node.registry import discover
 
     name: str = arguments.name
-    files = plugin_files(name, Role(arguments.role))
+    role = Role(arguments.role)
+    check_name(name, role, discover())
+    files = plugin_files(name, role)
     top: Path = arguments.folder / name
     try:
         top.mkdir(parents=True)

@@ -7,13 +7,18 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+import tomllib
 from pathlib import Path
 
 import pytest
 
-from kroma_core.api import Role
+from kroma_core.api import API_VERSION, Role
 from kroma_core.cli import main
+from kroma_core.cli.new_plugin.names import check_name
+from kroma_core.errors import ConfigError
+from kroma_core.node.registry import collect
 from tests.architecture.sources import ROOT
+from tests.node.sample_parts import SamplePlugin, offer
 
 TEMPLATE = ROOT / "examples" / "plugin_template"
 RECORDING = ROOT / "tests" / "vectors" / "data" / "op-chains" / "plain-bedrock.json.xz"
@@ -68,6 +73,50 @@ def test_a_name_that_cannot_be_a_kind_is_refused(name: str, tmp_path: Path, caps
     assert main(["plugin", "new", name, "--role", "data", "--in", str(tmp_path)]) == 1
     assert list(tmp_path.iterdir()) == []
     assert "is no name for a plugin" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("class", "'class' is a keyword of Python"),
+        ("none", "'None' is a keyword of Python"),
+        ("json", "Python has a module 'json' of its own"),
+        ("maker", "its package 'maker' would stand in the way of its own tests"),
+        ("pytest", "a distribution 'pytest' is installed already"),
+        ("kroma-core", "a distribution 'kroma-core' is installed already"),
+        ("attr", "a module 'attr' can be imported already"),
+    ],
+)
+def test_a_name_that_installs_but_does_not_work_is_refused(
+    name: str, why: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["plugin", "new", name, "--role", "data", "--in", str(tmp_path)]) == 1
+    assert list(tmp_path.iterdir()) == []
+    assert f"{name!r} is no name for a plugin: {why}" in capsys.readouterr().err
+
+
+def test_a_kind_that_is_installed_is_refused_for_its_role_only() -> None:
+    registry = collect([("acme", "1.0", SamplePlugin(engine=[offer("fast-one")]))])
+    with pytest.raises(ConfigError, match=r"acme 1\.0 offers engine 'fast-one' already, and two are refused"):
+        check_name("fast-one", Role.ENGINE, registry)
+    check_name("fast-one", Role.DATA, registry)
+
+
+@pytest.mark.parametrize("role", list(Role))
+def test_what_is_written_is_sorted_and_formatted_as_ruff_wants_it_anywhere(role: Role, tmp_path: Path) -> None:
+    top = written(role.value, tmp_path)
+    ruff = (sys.executable, "-m", "ruff")
+    linted = ran(*ruff, "check", "--no-cache", "--select", "E,F,I,UP", ".", cwd=top)
+    assert linted.returncode == 0, linted.stdout
+    formatted = ran(*ruff, "format", "--no-cache", "--diff", ".", cwd=top)
+    assert formatted.returncode == 0, formatted.stdout
+
+
+def test_what_is_written_says_which_versions_of_the_node_it_is_for(tmp_path: Path) -> None:
+    top = written("engine", tmp_path)
+    project = tomllib.loads((top / "pyproject.toml").read_text())["project"]
+    assert "kroma-core>=0.1,<1" in project["dependencies"]
+    assert f"            api={API_VERSION},\n" in (top / "my_engine" / "offers.py").read_text()
 
 
 def test_a_new_data_source_installs_is_listed_and_tells_what_is_missing(tmp_path: Path) -> None:

@@ -37,5 +37,6 @@ def provide_data_sources() -> Sequence[Offer[DataSource]]:
             open=open_part,
             summary="batcher data in call data, deflated",
             capabilities=frozenset({Capability.PUBLISHES}),
+            api=1,
         )
     ]

@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import re
+import sys
 from collections.abc import Iterable
 
-from kroma_core.api import Role
+from kroma_core.api import API_VERSION, Role
 from kroma_core.api.hooks import HOOK_OF_ROLE
+from kroma_core.cli.new_plugin.names import class_name, package_name
 from kroma_core.cli.new_plugin.protocol_source import skeleton_of
 from kroma_core.cli.new_plugin.roles import ROLES, RoleText
-from kroma_core.errors import ConfigError
-
-_NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 
 
 def plugin_files(kind: str, role: Role) -> dict[str, str]:
-    """Every file of the distribution `kind` with one offer of that kind. Raises `ConfigError` for an unfit name."""
-    if not _NAME.fullmatch(kind):
-        raise ConfigError(f"{kind!r} is no name for a plugin: expected lower-case letters, digits and single '-'")
-    text, package = ROLES[role], kind.replace("-", "_")
-    part = "".join(word.capitalize() for word in kind.split("-"))
+    """Every file of the distribution `kind` with one offer of that kind; see `names.check_name` for the name."""
+    text, package, part = ROLES[role], package_name(kind), class_name(kind)
     return {
         "pyproject.toml": _project(kind, package, text),
         "README.md": _readme(kind, role, text),
@@ -44,8 +39,9 @@ name = "{kind}"
 version = "0.1.0"
 description = "The {text.noun} {kind} for a Kroma node"
 readme = "README.md"
+# license = "MIT"        # yours to choose, before it is published
 requires-python = ">=3.11"
-dependencies = ["attrs>=23.2", "kroma-core>=0.1", "trio>=0.26"]
+dependencies = ["attrs>=23.2", "kroma-core>=0.1,<1", "trio>=0.26"]
 
 [project.optional-dependencies]
 dev = ["pytest>=8.2"]
@@ -58,6 +54,9 @@ packages = ["{package}"]
 
 [tool.pytest.ini_options]
 testpaths = ["tests"]
+
+[tool.ruff]
+line-length = 120
 """
 
 
@@ -98,7 +97,6 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 import attrs
-
 from kroma_core.api import {", ".join(names)}
 
 
@@ -125,6 +123,7 @@ def {HOOK_OF_ROLE[role]}() -> Sequence[Offer[{protocol}]]:
             config={part}Settings,
             open=open_part,
             summary="{text.noun} that is still to be written",{claimed}
+            api={API_VERSION},
         )
     ]
 '''
@@ -217,13 +216,15 @@ class Test{part}(Maker, {name}):
 
 
 def _sorted_imports(lines: Iterable[str]) -> str:
-    """Import lines with the names of one module in one line: the standard library's, then others."""
+    """Import lines with the names of one module in one line: the standard library's, then others.
+
+    The order is that of ruff where nothing is configured but the length of a line.
+    """
     names: dict[str, set[str]] = {}
     for line in lines:
         module, _, imported = line.removeprefix("from ").partition(" import ")
         names.setdefault(module, set()).update(imported.split(", "))
     written = {module: f"from {module} import {', '.join(sorted(found))}" for module, found in names.items()}
-    standard = [written[module] for module in sorted(written) if "kroma" not in module and module != "maker"]
-    local = [written[module] for module in sorted(written) if module == "maker"]
-    core = [written[module] for module in sorted(written) if "kroma" in module]
-    return "\n\n".join("\n".join(group) for group in (standard, local, core) if group)
+    standard = [written[module] for module in sorted(written) if module.partition(".")[0] in sys.stdlib_module_names]
+    others = [line for _, line in sorted(written.items()) if line not in standard]
+    return "\n\n".join("\n".join(group) for group in (standard, others) if group)
