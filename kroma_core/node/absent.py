@@ -50,22 +50,33 @@ def published() -> tuple[Published, ...]:
 def absent_kind(role: Role, kind: str, registry: Registry) -> str:
     """What to say of a kind that nothing installed offers."""
     usable = registry.usable(role)
-    how = how_to_get(role, kind)
-    if how is None:
-        how = _FROM_ELSEWHERE + suggestion(kind, [found.offer.kind for found in usable])
+    how = _how(role, kind, registry)
+    if how.startswith(_NOT_OURS):
+        how += suggestion(kind, [found.offer.kind for found in usable])
     return f"no installed plugin offers {role} {kind!r}; " + choice(role, usable, registry, how)
 
 
-def how_to_get(role: Role, kind: str) -> str | None:
-    """Which distribution of this project has a kind; None where none has."""
+def _how(role: Role, kind: str, registry: Registry) -> str:
+    """How to get a kind that nothing installed offers for a role."""
     for one in published():
         if kind in one.kinds.get(role, ()):
+            if one.distribution in {broken.distribution for broken in registry.broken}:
+                return f"{one.distribution} has it, which is installed and could not be loaded"
             return f"{one.distribution} has it: {one.how}"
-    return None
+    others = [found.role for found in registry.offers if found.offer.kind == kind]
+    if others:
+        return f"{kind!r} is offered for {' and '.join(others)}, not for {role}"
+    if registry.broken:
+        return _NOT_LOADED
+    return _FROM_ELSEWHERE
 
 
+_NOT_OURS: Final = "no distribution of this project has it: "
+_NOT_LOADED: Final = (
+    _NOT_OURS + "if it is of a plugin that could not be loaded, what is wrong with that one is told here"
+)
 _FROM_ELSEWHERE: Final = (
-    "no distribution of this project has it: install the one that does "
+    f"{_NOT_OURS}install the one that does "
     f"(its entry point is in the group {ENTRY_POINT_GROUP}; kroma plugins then lists it)"
 )
 

@@ -23,6 +23,7 @@ from kroma_core.node.chain_choice import chain_of_recording, chain_of_table
 from kroma_core.node.conflicts import conflicts
 from kroma_core.node.ports import clashing_ports
 from kroma_core.node.profile import (
+    BESIDE_SETTINGS,
     MANY,
     ChainTable,
     ExplainTable,
@@ -227,7 +228,7 @@ def _planned(
     problems: list[str],
 ) -> PlannedPart:
     """A part with its settings, and what it stands on; `above` are those planned so far."""
-    settings: Any = reader.read(table.settings, found.offer.config, table.place, problems)
+    settings: Any = reader.read(table.settings, found.offer.config, table.place, problems, beside=BESIDE_SETTINGS)
     if settings is not None and chain is not None:
         problems += [f"{table.place}: {problem}" for problem in found.offer.check(settings, chain)]
     same = sum(part.installed.offer is found.offer for part in above)

@@ -15,7 +15,7 @@ import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import attrs
 
@@ -324,6 +324,10 @@ def _part_tables(
         else:
             problems.append(f"{place}: expected a table, got {shown(table)}")
     return tuple(tables)
+
+
+BESIDE_SETTINGS: Final = ("kind", "needs", "wraps", "shadow")
+"""What a part's table may have besides the settings of the part."""
 
 
 def _part_table(

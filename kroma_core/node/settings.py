@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import enum
+import re
 import tomllib
 import typing
 from collections.abc import Callable, Mapping, Sequence
@@ -49,12 +50,23 @@ class SettingsReader:
     def __attrs_post_init__(self) -> None:
         object.__setattr__(self, "_converter", self._make_converter())
 
-    def read(self, table: Mapping[str, Any], config: type[T], place: str, problems: list[str]) -> T | None:
-        """The settings in `table`; None when there are problems, which are appended, each beginning with `place`."""
+    def read(
+        self,
+        table: Mapping[str, Any],
+        config: type[T],
+        place: str,
+        problems: list[str],
+        *,
+        beside: Sequence[str] = (),
+    ) -> T | None:
+        """The settings in `table`; None when there are problems, which are appended, each beginning with `place`.
+
+        `beside` are words that the table may have and that somebody else reads: an unknown key may be meant for one.
+        """
         try:
             return self._converter.structure(table, config)
         except ClassValidationError as group:
-            problems += [f"{place} {text}" for text in _texts(group, config, table, "")]
+            problems += [f"{place} {text}" for text in _texts(group, config, table, "", beside)]
         except SettingError as error:
             problems.append(f"{place}: {error}")
         return None
@@ -147,10 +159,12 @@ def _boolean(value: Any, wanted: Any) -> bool:
 
 def _hex(value: Any, wanted: Any) -> bytes:
     text = _text(value, wanted)
-    try:
-        return bytes.fromhex(text.removeprefix("0x"))
-    except ValueError:
-        raise SettingError(f"expected 0x and hexadecimal digits, got {shown(value)}") from None
+    if not _BYTES.fullmatch(text):
+        raise SettingError(f"expected 0x and hexadecimal digits, two for each byte, got {shown(value)}")
+    return bytes.fromhex(text[2:])
+
+
+_BYTES = re.compile(r"0x([0-9a-fA-F]{2})*")
 
 
 def _port(value: Any, wanted: Any) -> int:
@@ -244,16 +258,16 @@ def suggestion(word: object, known: Sequence[str]) -> str:
     return f'; did you mean "{close[0]}"?' if close else ""
 
 
-def unknown_key(key: str, known: Sequence[str]) -> str:
-    """What to say of a key that nothing understands."""
-    return f"{key}: unknown key{suggestion(key, known) or _choices(known)}"
+def unknown_key(key: str, known: Sequence[str], beside: Sequence[str] = ()) -> str:
+    """What to say of a key that nothing understands; it may be one `beside` those that are known, misspelt."""
+    return f"{key}: unknown key{suggestion(key, (*known, *beside)) or _choices(known)}"
 
 
 def _choices(known: Sequence[str]) -> str:
     return f" (there are: {', '.join(known)})" if known else " (nothing can be set here)"
 
 
-def _texts(group: BaseExceptionGroup, config: Any, table: Any, path: str) -> list[str]:
+def _texts(group: BaseExceptionGroup, config: Any, table: Any, path: str, beside: Sequence[str] = ()) -> list[str]:
     """The problems in a validation error of cattrs, each as `key: what is wrong`."""
     found: list[str] = []
     for error in group.exceptions:
@@ -262,7 +276,7 @@ def _texts(group: BaseExceptionGroup, config: Any, table: Any, path: str) -> lis
             case ForbiddenExtraKeysError():
                 known = [field.name for field in attrs.fields(error.cl)]
                 for extra in sorted(error.extra_fields):
-                    found.append(f"{path}{unknown_key(extra, known)}{_from_variable(table, extra)}")
+                    found.append(f"{path}{unknown_key(extra, known, beside)}{_from_variable(table, extra)}")
             case KeyError():
                 found.append(f"{path}{error.args[0]}: missing")
             case ClassValidationError() | IterableValidationError():

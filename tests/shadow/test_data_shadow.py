@@ -64,7 +64,7 @@ def test_a_right_data_source_agrees_on_each_transaction(tmp_path: Path) -> None:
     l1 = two_transactions()
     shadow = shadow_of(PlainData(), compares_data, tmp_path)
     read(l1, shadow)
-    assert shadow.agreed == [f"L1 transaction 1 (0x{tx.hash.hex()})" for tx in inbox(l1)]
+    assert shadow.agreed == [f"L1 transaction 0x{tx.hash.hex()} of L1 block 1" for tx in inbox(l1)]
     assert shadow.diverged == []
 
 

@@ -50,6 +50,8 @@ class Cursor:
     hash: Hash32
 
     def __str__(self) -> str:
+        if self.place is Place.L1_TRANSACTION:
+            return f"{self.place} 0x{self.hash.hex()} of L1 block {self.number}"
         return f"{self.place} {self.number} (0x{self.hash.hex()})"
 
 
