@@ -24,8 +24,6 @@ CAPABILITIES: dict[Role, frozenset[Capability]] = {
             Capability.PROOFS,
             Capability.TX_POOL,
             Capability.BLOCK_TRACES,
-            Capability.STATELESS,
-            Capability.MIGRATION,
         }
     ),
 }

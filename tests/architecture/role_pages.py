@@ -8,13 +8,14 @@ import inspect
 import sys
 import textwrap
 from collections.abc import Container, Iterator
+from itertools import pairwise
 from types import ModuleType
 from typing import get_args
 
 import attrs
 
 from kroma_core import events
-from kroma_core.api import BlockTraces, Role, StateQueries, TxPool, hooks
+from kroma_core.api import BlockTraces, Capability, Role, StateQueries, TxPool, hooks
 from kroma_core.api.hooks import HOOK_OF_ROLE
 from kroma_core.cli.new_plugin.roles import ROLES
 from kroma_core.forks import Rules
@@ -72,7 +73,12 @@ def _page(role: Role) -> Iterator[str]:
     claimed = CAPABILITIES.get(role)
     if claimed:
         yield ""
-        yield "Capabilities that an offer may claim: " + ", ".join(f"`{one}`" for one in sorted(claimed)) + "."
+        yield "Capabilities that an offer may claim:"
+        yield ""
+        node = ast.parse(inspect.getsource(Capability)).body[0]
+        assert isinstance(node, ast.ClassDef)
+        told = dict(_texts(node))
+        yield from (f"- `{one}`: {told[one.name]}" for one in sorted(claimed))
     for protocol in text.protocols:
         yield from _protocol(protocol)
     modules = [module]
@@ -161,7 +167,8 @@ def _value(value: type) -> Iterator[str]:
 
 
 def _fields(node: ast.ClassDef, wanted: Container[str] | None, *, members: bool) -> Iterator[str]:
-    for place, item in enumerate(node.body):
+    texts = dict(_texts(node))
+    for item in node.body:
         match item:
             case ast.AnnAssign(target=ast.Name(id=name)):
                 pass
@@ -175,13 +182,19 @@ def _fields(node: ast.ClassDef, wanted: Container[str] | None, *, members: bool)
                 continue
         if wanted is not None and name not in wanted:
             continue
-        after = node.body[place + 1] if place + 1 < len(node.body) else None
-        match after:
-            case ast.Expr(value=ast.Constant(value=str() as text)):
-                told = f": {_prose(' '.join(text.split()))}"
-            case _:
-                told = ""
+        told = f": {texts[name]}" if name in texts else ""
         yield f"- `{' '.join(ast.unparse(item).split())}`{told}"
+
+
+def _texts(node: ast.ClassDef) -> Iterator[tuple[str, str]]:
+    """The text under each field or member, by its name."""
+    for item, after in pairwise(node.body):
+        match item, after:
+            case (
+                ast.AnnAssign(target=ast.Name(id=name)) | ast.Assign(targets=[ast.Name(id=name)]),
+                ast.Expr(value=ast.Constant(value=str() as text)),
+            ):
+                yield name, _prose(" ".join(text.split()))
 
 
 def _suite(role: Role) -> Iterator[str]:

@@ -10,9 +10,10 @@ import attrs
 import pytest
 
 from kroma_core import api, errors
-from kroma_core.api import API_VERSION
+from kroma_core.api import API_VERSION, Capability
 from kroma_core.events import Event
 from kroma_core.node.registry import collect, incompatibility
+from kroma_core.testing.declared import CAPABILITIES
 from tests.architecture.role_pages import FOLDER, pages
 from tests.architecture.sources import ROOT
 from tests.node.sample_parts import SamplePlugin, offer
@@ -52,6 +53,17 @@ def test_observers_find_every_kind_of_event_with_its_fields(kind: type) -> None:
 def test_the_page_of_a_role_has_the_fields_of_what_its_methods_are_given(name: str, expected: list[str]) -> None:
     lines = (FOLDER / f"{name}.md").read_text().splitlines()
     assert [one for one in expected if not any(line.startswith(one) for line in lines)] == []
+
+
+def test_every_capability_belongs_to_a_role_and_is_explained() -> None:
+    assert frozenset().union(*CAPABILITIES.values()) == frozenset(Capability)
+    table = (ROOT / "docs" / "plugins.md").read_text().partition("\nCapabilities:\n")[2].partition("\n## ")[0]
+    named = "".join(line.split("|")[1] for line in table.splitlines() if line.startswith("| `"))
+    assert sorted(re.findall(r"`([a-z-]+)`", named)) == sorted(Capability)
+    for role, capabilities in CAPABILITIES.items():
+        lines = (FOLDER / f"{role}.md").read_text().splitlines()
+        for capability in capabilities:
+            assert any(line.startswith(f"- `{capability}`: ") for line in lines), capability
 
 
 def test_the_tutorials_code_stands_in_the_template() -> None:

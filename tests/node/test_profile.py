@@ -75,7 +75,7 @@ def test_every_problem_is_found_at_once(tmp_path: Path) -> None:
         "p.toml: data: there may be several, so write [[data]] for each",
         "p.toml: [engine] kind: expected text, got 5",
         "p.toml: [engine] needs: item 1: expected one of executes, state-queries, proofs, tx-pool, "
-        "block-traces, stateless, migration, timeline, expectations, publishes, "
+        "block-traces, timeline, expectations, publishes, "
         'got the text "executs"; did you mean "executes"?',
     ]
 

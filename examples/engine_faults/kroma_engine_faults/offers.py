@@ -62,8 +62,6 @@ def provide_engines() -> Sequence[Offer[ExecutionEngine]]:
                     Capability.STATE_QUERIES,
                     Capability.PROOFS,
                     Capability.TX_POOL,
-                    Capability.STATELESS,
-                    Capability.MIGRATION,
                     Capability.BLOCK_TRACES,
                 }
             ),
