@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import re
 import tomllib
-from typing import get_args
+from typing import get_args, get_type_hints
 
 import attrs
 import pytest
 
-from kroma_core import api, errors
-from kroma_core.api import API_VERSION, Capability
+from kroma_core import api, chain, errors
+from kroma_core.api import API_VERSION, Capability, Offer
 from kroma_core.events import Event
 from kroma_core.node.registry import collect, incompatibility
 from kroma_core.testing.declared import CAPABILITIES
 from tests.architecture.role_pages import FOLDER, pages
 from tests.architecture.sources import ROOT
+from tests.architecture.test_imports import PUBLIC
 from tests.node.sample_parts import SamplePlugin, offer
 
 TEMPLATE = ROOT / "examples" / "plugin_template"
@@ -64,6 +65,19 @@ def test_every_capability_belongs_to_a_role_and_is_explained() -> None:
         lines = (FOLDER / f"{role}.md").read_text().splitlines()
         for capability in capabilities:
             assert any(line.startswith(f"- `{capability}`: ") for line in lines), capability
+
+
+def test_what_is_public_is_listed_once_and_is_what_plugins_may_import() -> None:
+    section = (ROOT / "docs" / "plugins.md").read_text().partition("\n## Public and private\n")[2].partition("\n## ")[0]
+    table, private = section.partition("All else in")[::2]
+    named = "".join(line.split("|")[1] for line in table.splitlines() if line.startswith("| `"))
+    assert set(re.findall(r"`([a-z0-9_]+)`", named)) == PUBLIC | {"testing"}
+    assert PUBLIC.isdisjoint(re.findall(r"`([a-z0-9_]+)`", private))
+
+
+def test_what_a_check_is_handed_is_imported_from_where_the_page_says() -> None:
+    assert "`kroma_core.chain.ChainConfig`" in (ROOT / "docs" / "plugins.md").read_text()
+    assert chain.ChainConfig is get_type_hints(Offer)["check"].__args__[1]
 
 
 def test_the_tutorials_code_stands_in_the_template() -> None:
