@@ -29,6 +29,7 @@ from kroma_core.node.data_directory import claimed
 from kroma_core.node.isolation.derivation import Derivations, InThisProcess, isolated_derivation
 from kroma_core.node.isolation.engine import isolated_engine
 from kroma_core.node.isolation.hosts import EngineHost
+from kroma_core.node.opened import well_formed
 from kroma_core.node.plan import Plan, PlannedPart
 from kroma_core.node.profile import MANY, Isolation
 from kroma_core.node.shadow.follower import Follower
@@ -197,6 +198,9 @@ async def _open(
                 return False
 
     stack.push_async_exit(close)
+    if plan.node.isolation is not Isolation.PROCESS or part.role is not Role.ENGINE:  # whose process looks at it
+        with _Noted(f"while opening {part}"):
+            well_formed(value, part.installed)
     return value
 
 

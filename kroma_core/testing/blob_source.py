@@ -17,12 +17,12 @@ import pytest
 import trio
 
 from kroma_core.api import BlobSource, Missing
+from kroma_core.api.shape import shape_problems
 from kroma_core.codec.kzg import BLOB_SIZE
 from kroma_core.errors import CriticalError, TemporaryError
 from kroma_core.testing.blob_source_faults import BlobSourceFaults, hashes_of, sample_l1
 from kroma_core.testing.levels import Level, level
 from kroma_core.testing.scripted_l1 import ScriptedL1
-from kroma_core.testing.shape import shape_problems
 from kroma_core.types import Hash32
 
 ABSENT: Hash32 = b"\1" + b"\x5a" * 31

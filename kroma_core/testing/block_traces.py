@@ -18,11 +18,13 @@ import attrs
 import pytest
 
 from kroma_core.api import BlockTrace, BlockTraceRequest, BlockTraces, NoTrace, ProverStep, SeenAccount
+from kroma_core.api.shape import shape_problems
 from kroma_core.codec.keccak import keccak256
 from kroma_core.codec.receipts import Receipt
 from kroma_core.errors import NotFound
 from kroma_core.state_proof import proven_account, proven_word
 from kroma_core.testing.engine_world import ABSENT, VECTORS, EngineOnRecordedChain, World
+from kroma_core.testing.levels import Level, level
 from kroma_core.types import ZERO_HASH, Address
 from kroma_core.zktrie.accounts import Account
 
@@ -39,6 +41,13 @@ class BlockTracesSuite(EngineOnRecordedChain):
     recording_path: Path = VECTORS / "kroma-zk.json.xz"
     merkle_patricia_path: Path = VECTORS / "kroma-mpt.json.xz"
     """A chain that has no such traces."""
+
+    @level(Level.DECLARED)
+    def test_the_engine_has_the_methods_of_the_block_traces_that_it_claims(self, tmp_path: Path) -> None:
+        async def body(world: World) -> None:
+            assert shape_problems(world.engine, BlockTraces) == []
+
+        self.run(body, tmp_path)
 
     def at_head(self, body: _Body, folder: Path, blocks: int = BLOCKS) -> None:
         async def advanced(world: World) -> None:

@@ -19,6 +19,7 @@ import pytest
 import trio
 
 from kroma_core.api import BlobSource, DataPublisher, DataSource, Missing
+from kroma_core.api.shape import shape_problems
 from kroma_core.codec.keccak import keccak256
 from kroma_core.codec.kzg import BLOB_SIZE
 from kroma_core.derive.inbox import authorised
@@ -32,7 +33,6 @@ from kroma_core.testing.levels import Level, level
 from kroma_core.testing.scripted_blocks import ScriptedTransaction
 from kroma_core.testing.scripted_l1 import ScriptedL1
 from kroma_core.testing.scripted_rollup import all_forks_until, rollup_on
-from kroma_core.testing.shape import shape_problems
 from kroma_core.types import Hash32, L1Ref
 
 FRAMES = tuple(bytes((index,)) * (1 + 40 * index) for index in range(6))

@@ -19,13 +19,13 @@ import attrs
 import pytest
 
 from kroma_core.api import Applied, Building, ExecutionEngine, Gone, Inconsistent, Invalid, Syncing, Valid
+from kroma_core.api.shape import shape_problems
 from kroma_core.codec.payloads import block_hash_of
 from kroma_core.errors import NotFound
 from kroma_core.l2 import L2Label, Payload, PayloadAttributes
 from kroma_core.testing.engine_faults import EngineFaults
 from kroma_core.testing.engine_world import ABSENT, BLOCKS, World
 from kroma_core.testing.levels import Level, level
-from kroma_core.testing.shape import shape_problems
 from kroma_core.testing.wallet import Wallet
 from kroma_core.types import L2Number
 

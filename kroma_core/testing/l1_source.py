@@ -20,13 +20,13 @@ import pytest
 import trio
 
 from kroma_core.api import L1Source
+from kroma_core.api.shape import shape_problems
 from kroma_core.errors import CriticalError, NotFound, TemporaryError
 from kroma_core.l1 import L1Heads, L1Label
 from kroma_core.testing.l1_source_faults import L1SourceFaults
 from kroma_core.testing.levels import Level, level
 from kroma_core.testing.scripted_blocks import BlockContent
 from kroma_core.testing.scripted_l1 import ScriptedL1
-from kroma_core.testing.shape import shape_problems
 from kroma_core.types import Hash32, L1Number
 
 ABSENT: Hash32 = b"\x5a" * 32

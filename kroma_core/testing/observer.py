@@ -18,10 +18,10 @@ import attrs
 import trio
 
 from kroma_core.api import Observer
+from kroma_core.api.shape import shape_problems
 from kroma_core.events import Event, HeadsMoved, L1Reorganised, L1Traversed, Outcome, Subject, Verdict
 from kroma_core.testing.levels import Level, level
 from kroma_core.testing.scripted_l1 import ScriptedL1
-from kroma_core.testing.shape import shape_problems
 
 SLOWEST = 0.02
 """Seconds that a node can spare for one event, on the average of many."""

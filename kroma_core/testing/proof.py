@@ -16,11 +16,11 @@ from abc import ABC
 import pytest
 
 from kroma_core.api import ProofSystem
+from kroma_core.api.shape import shape_problems
 from kroma_core.errors import KromaError, TemporaryError
 from kroma_core.testing.levels import Level, level
 from kroma_core.testing.proof_faults import ProofSystemFaults
 from kroma_core.testing.proof_statements import Proved, flipped, noise, places, with_proof
-from kroma_core.testing.shape import shape_problems
 
 
 class ProofSystemSuite(ProofSystemFaults, ABC):

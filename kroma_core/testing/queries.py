@@ -21,6 +21,7 @@ import trio
 
 from kroma_core.api import CallFailure, MessageCall, Ran, Refusal, Refused, Supposition, TraceRequest, TransactionPlace
 from kroma_core.api.queries import AccountOverride, StateQueries, TxPool
+from kroma_core.api.shape import shape_problems
 from kroma_core.codec.headers import EMPTY_ROOT
 from kroma_core.codec.keccak import EMPTY_HASH, keccak256
 from kroma_core.codec.receipts import Receipt
@@ -29,6 +30,7 @@ from kroma_core.codec.trie_proof import proven
 from kroma_core.errors import NotFound
 from kroma_core.testing.engine import impossible_transactions
 from kroma_core.testing.engine_world import ABSENT, BLOCKS, EngineOnRecordedChain, World
+from kroma_core.testing.levels import Level, level
 from kroma_core.types import L2Number
 
 TARGET = b"\xc0" * 20
@@ -53,6 +55,13 @@ class _AtHead(EngineOnRecordedChain):
 
 class StateQueriesSuite(_AtHead):
     """Inherit, define `open_engine`, and name the class `Test...`."""
+
+    @level(Level.DECLARED)
+    def test_the_engine_has_the_methods_of_the_state_queries_that_it_claims(self, tmp_path: Path) -> None:
+        async def body(world: World) -> None:
+            assert shape_problems(world.engine, StateQueries) == []
+
+        self.run(body, tmp_path)
 
     def test_headers_hash_to_the_blocks(self, tmp_path: Path) -> None:
         async def body(world: World, queries: StateQueries) -> None:
@@ -173,6 +182,13 @@ class StateQueriesSuite(_AtHead):
 
 class TxPoolSuite(_AtHead):
     """Inherit, define `open_engine`, and name the class `Test...`."""
+
+    @level(Level.DECLARED)
+    def test_the_engine_has_the_methods_of_the_pool_that_it_claims(self, tmp_path: Path) -> None:
+        async def body(world: World) -> None:
+            assert shape_problems(world.engine, TxPool) == []
+
+        self.run(body, tmp_path)
 
     def test_transactions_that_no_block_can_hold_are_refused(self, tmp_path: Path) -> None:
         async def body(world: World, pool: TxPool) -> None:

@@ -17,9 +17,9 @@ import pytest
 import trio
 
 from kroma_core.api import MessageVerdict, Transport
+from kroma_core.api.shape import shape_problems
 from kroma_core.errors import TemporaryError
 from kroma_core.testing.levels import Level, level
-from kroma_core.testing.shape import shape_problems
 from kroma_core.testing.transport_faults import TransportFaults
 from kroma_core.testing.transport_line import Line
 

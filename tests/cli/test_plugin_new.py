@@ -129,6 +129,26 @@ def test_a_new_data_source_installs_is_listed_and_tells_what_is_missing(tmp_path
     assert "my-data: encode is still to be written" in done.stdout
 
 
+def test_its_tests_have_the_suites_of_the_kit_also_for_what_it_claims_later(tmp_path: Path) -> None:
+    top = written("engine", tmp_path)
+    offers = top / "my_engine" / "offers.py"
+    offers.write_text(offers.read_text().replace("Capability.EXECUTES", "Capability.EXECUTES, Capability.TX_POOL"))
+    info = top / "my_engine-0.1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: my-engine\nVersion: 0.1.0\n")
+    (info / "entry_points.txt").write_text("[kroma.plugins]\nmy_engine = my_engine.offers\n")
+    own = ran(sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--collect-only", "-q", cwd=top, path=top)
+    names = [line.partition("::")[2] for line in own.stdout.splitlines() if "::" in line]
+    assert {name.partition("::")[0] for name in names} == {"TestDeclared", "TestEngine", "TestTxPool"}
+    assert "TestTxPool::test_the_engine_has_the_methods_of_the_pool_that_it_claims" in names
+
+
+def test_where_it_is_not_installed_its_tests_say_so_once(tmp_path: Path) -> None:
+    done = ran(sys.executable, "-m", "pytest", "-p", "no:cacheprovider", cwd=written("data", tmp_path))
+    assert done.stdout.count("E   LookupError: no installed plugin offers data 'my-data'; ") == 1
+    assert "1 error in" in done.stdout.splitlines()[-1]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("role", list(Role))
 def test_a_new_plugin_of_any_role_installs_and_is_listed(role: Role, tmp_path: Path) -> None:

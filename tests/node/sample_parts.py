@@ -22,6 +22,7 @@ from kroma_core.api import (
     Secret,
     hookimpl,
 )
+from kroma_core.api.shape import CLAIMED, PROTOCOLS
 
 Journal = list[str]
 
@@ -61,8 +62,8 @@ class RecordingSettings:
 
 
 @attrs.frozen
-class Part:
-    """What opening yields: its name, what it was given, and what it was told."""
+class Part(*PROTOCOLS.values(), *CLAIMED.values()):  # type: ignore[misc]  # a part for every role
+    """What opening yields: its name, what it was given, and what it was told. It has all methods, and does nothing."""
 
     name: str
     settings: Any

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import attrs
 import pytest
 import trio
 
-from kroma_core.api import Role
+from kroma_core.api import Capability, PluginContext, Role
+from kroma_core.api.shape import part_problems
 from kroma_core.chain.builtin import builtin
+from kroma_core.cli.failures import describe
 from kroma_core.errors import ConfigError, TemporaryError
 from kroma_core.events import Event, L1Traversed, PartDetached
 from kroma_core.node.assemble import Parts, assemble
@@ -19,7 +24,7 @@ from kroma_core.node.data_directory import claimed
 from kroma_core.node.plan import Plan, plan_profile
 from kroma_core.node.registry import collect
 from kroma_core.types import L1Number, L1Ref, Timestamp
-from tests.node.sample_parts import Journal, SamplePlugin, offer
+from tests.node.sample_parts import Journal, Part, SamplePlugin, offer
 
 CHAIN = builtin("op-sepolia")
 EVENT = L1Traversed(block=L1Ref(hash=bytes(32), number=L1Number(1), parent_hash=bytes(32), timestamp=Timestamp(12)))
@@ -97,6 +102,53 @@ def test_a_part_that_fails_to_open_is_named_and_the_others_are_closed(tmp_path: 
         assembled(plan)
     assert caught.value.__notes__ == ["while opening engine 'fast' (acme 1.0)"]
     assert journal[-4:] == ["close blob", "close beacon", "close rpc", "close metrics"]
+
+
+class Halfway:
+    """An engine with one method, and that in another form."""
+
+    def heads(self) -> None:
+        """Not async."""
+
+
+class Unpooled(Part):
+    """An engine without what a pool is asked for when `[eth]` is served."""
+
+    pool_arrivals = None
+
+
+@pytest.mark.parametrize(
+    ("part", "capabilities", "told"),
+    [
+        (Halfway(), (), "heads: expected an async function"),
+        (Halfway(), (), "execute: missing"),
+        (Unpooled("fast", None, None, {}), (Capability.TX_POOL,), "pool_arrivals: missing (it claims tx-pool)"),
+    ],
+)
+def test_a_part_without_the_methods_of_its_protocols_is_named_and_closed(
+    part: Any, capabilities: tuple[Capability, ...], told: str, tmp_path: Path
+) -> None:
+    journal: Journal = []
+
+    @asynccontextmanager
+    async def open_part(settings: Any, context: PluginContext) -> AsyncIterator[Any]:
+        try:
+            yield part
+        finally:
+            journal.append("close")
+
+    made = attrs.evolve(offer("fast", capabilities=frozenset(capabilities)), open=open_part)
+    acme = SamplePlugin(l1=[offer("rpc")], data=[offer("calldata")], engine=[made])
+    path = tmp_path / "p.toml"
+    path.write_text("[chain]\nname = 'op-sepolia'\n")
+    with pytest.raises(ConfigError) as caught:
+        assembled(plan_profile(path, collect([("acme", "1.0", acme)]), {}))
+    assert f"while opening engine 'fast' (acme 1.0): {told}" in describe(caught.value)
+    assert journal == ["close"]
+
+
+def test_what_is_not_claimed_is_not_asked_of_a_part() -> None:
+    assert part_problems(Unpooled("fast", None, None, {}), Role.ENGINE, ()) == []
 
 
 def test_an_error_of_the_node_closes_the_parts_and_names_none(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ def plugin_files(kind: str, role: Role) -> dict[str, str]:
         f"{package}/part.py": _part(kind, part, text),
         "tests/conftest.py": _conftest(kind, role),
         "tests/maker.py": _maker(kind, text),
-        "tests/test_conformance.py": _tests(kind, part, role, text),
+        "tests/test_conformance.py": _tests(kind, role),
     }
 
 
@@ -157,7 +157,8 @@ def _maker(kind: str, text: RoleText) -> str:
             "from typing import Any",
             "from kroma_core.testing.conformance.suites import opened"
             + ("" if "scripted_chain" not in text.maker else ", scripted_chain"),
-            "from kroma_core.testing.installed import installed_offers",
+            "from kroma_core.api import Role",
+            "from kroma_core.testing.installed import installed_offer",
         ]
     )
     return f'''\
@@ -190,28 +191,24 @@ def pytest_kroma_maker(role: str, kind: str) -> type | None:
 '''
 
 
-def _tests(kind: str, part: str, role: Role, text: RoleText) -> str:
-    module, _, name = text.suite.partition(".")
+def _tests(kind: str, role: Role) -> str:
     imports = [
-        "from maker import Maker",
+        "from maker import KIND, Maker",
         "from kroma_core.api import Role",
-        "from kroma_core.testing.declared import DeclaredSuite",
-        f"from kroma_core.testing.{module} import {name}",
+        "from kroma_core.testing.conformance.suites import suites_of",
+        "from kroma_core.testing.installed import installed_offer",
     ]
     return f'''\
-"""What the role asks of it. `pytest --kroma-conformance kind={kind}` runs the same and writes a report."""
+"""What the role asks of it, and what it claims. `pytest --kroma-conformance kind={kind}` runs the same.
+
+The classes are made here: what the offer declares, the suite of its role, and one for each optional protocol it claims.
+"""
 
 from __future__ import annotations
 
 {_sorted_imports(imports)}
 
-
-class Test{part}Offer(DeclaredSuite):
-    offer = (Role.{role.name}, "{kind}")
-
-
-class Test{part}(Maker, {name}):
-    pass
+globals().update(suites_of(installed_offer(KIND, Role.{role.name}), Maker))
 '''
 
 

@@ -19,11 +19,10 @@ from kroma_core.api import (
 
 @attrs.frozen(kw_only=True)
 class RoleText:
-    """Names of the pieces that a new plugin of a role is made of; `maker`: the methods that its `suite` leaves open."""
+    """Names of what a new plugin of a role is made of; `maker`: methods that the role's suite leaves open."""
 
     noun: str
     protocols: tuple[type, ...]
-    suite: str
     maker: str
     maker_imports: tuple[str, ...]
     capabilities: str = ""
@@ -36,21 +35,21 @@ _L1_MAKER = '''\
         self, l1: ScriptedL1, folder: Path, damage: Damage | None = None
     ) -> AbstractAsyncContextManager[Any]:
         """Show `l1` (with `damage`: other content for one block) to the source, however it gets its blocks."""
-        return opened(installed_offers(KIND)[0], scripted_chain(), folder)
+        return opened(installed_offer(KIND, Role.L1), scripted_chain(), folder)
 '''
 _BLOBS_MAKER = '''\
     def open_source(
         self, l1: ScriptedL1, folder: Path, damage: BlobDamage | None = None
     ) -> AbstractAsyncContextManager[Any]:
         """Let the source have the blobs of `l1` (with `damage`: other bytes for one)."""
-        return opened(installed_offers(KIND)[0], scripted_chain(), folder)
+        return opened(installed_offer(KIND, Role.BLOBS), scripted_chain(), folder)
 '''
 _DATA_MAKER = '''\
     @asynccontextmanager
     async def open_source(self, blobs: tuple[BlobSource, ...]) -> AsyncIterator[Any]:
         """The source; say here what it stands on (a server, a folder)."""
         with TemporaryDirectory() as folder:
-            async with opened(installed_offers(KIND)[0], scripted_chain(), Path(folder)) as source:
+            async with opened(installed_offer(KIND, Role.DATA), scripted_chain(), Path(folder)) as source:
                 yield source
 
     def carried(self, l1: ScriptedL1, contents: Sequence[bytes]) -> list[ScriptedTransaction]:
@@ -60,22 +59,22 @@ _DATA_MAKER = '''\
 _ENGINE_MAKER = '''\
     def open_engine(self, chain: ChainConfig, folder: Path) -> AbstractAsyncContextManager[Any]:
         """The engine, at genesis of `chain` where `folder` is empty."""
-        return opened(installed_offers(KIND)[0], chain, folder)
+        return opened(installed_offer(KIND, Role.ENGINE), chain, folder)
 '''
 _OBSERVER_MAKER = '''\
     def open_observer(self, folder: Path) -> AbstractAsyncContextManager[Any]:
         """The observer; `folder` is its own."""
-        return opened(installed_offers(KIND)[0], scripted_chain(), folder)
+        return opened(installed_offer(KIND, Role.OBSERVE), scripted_chain(), folder)
 '''
 _P2P_MAKER = '''\
     def open_peer(self, folder: Path, peers: Sequence[Transport]) -> AbstractAsyncContextManager[Any]:
         """A node that is connected with those `peers`, which this method has made, and with nobody else."""
-        return opened(installed_offers(KIND)[0], scripted_chain(), folder)
+        return opened(installed_offer(KIND, Role.P2P), scripted_chain(), folder)
 '''
 _PROOF_MAKER = '''\
     def open_system(self, folder: Path) -> AbstractAsyncContextManager[Any]:
         """The proof system; `folder` is its own, and empty each time."""
-        return opened(installed_offers(KIND)[0], scripted_chain(), folder)
+        return opened(installed_offer(KIND, Role.PROOF), scripted_chain(), folder)
 
     def statements(self) -> Sequence[Statement]:
         """Two true things with their witnesses: put here what this system proves."""
@@ -88,14 +87,12 @@ ROLES: dict[Role, RoleText] = {
     Role.L1: RoleText(
         noun="L1 source",
         protocols=(L1Source,),
-        suite="l1_source.L1SourceSuite",
         maker=_L1_MAKER,
         maker_imports=(_MANAGER, _SCRIPTED, "from kroma_core.testing.l1_source import Damage"),
     ),
     Role.BLOBS: RoleText(
         noun="blob source",
         protocols=(BlobSource,),
-        suite="blob_source.BlobSourceSuite",
         maker=_BLOBS_MAKER,
         maker_imports=(_MANAGER, _SCRIPTED, "from kroma_core.testing.blob_source import BlobDamage"),
     ),
@@ -103,7 +100,6 @@ ROLES: dict[Role, RoleText] = {
         noun="data source",
         protocols=(DataSource, DataPublisher),
         capabilities="Capability.PUBLISHES",
-        suite="data_source.DataSourceSuite",
         maker=_DATA_MAKER,
         maker_imports=(
             "from collections.abc import AsyncIterator, Sequence",
@@ -118,28 +114,24 @@ ROLES: dict[Role, RoleText] = {
         noun="execution engine",
         protocols=(ExecutionEngine,),
         capabilities="Capability.EXECUTES",
-        suite="engine.EngineSuite",
         maker=_ENGINE_MAKER,
         maker_imports=(_MANAGER, "from kroma_core.chain.config import ChainConfig"),
     ),
     Role.P2P: RoleText(
         noun="transport",
         protocols=(Transport,),
-        suite="transport.TransportSuite",
         maker=_P2P_MAKER,
         maker_imports=(_MANAGER, _SEQUENCE, "from kroma_core.api import Transport"),
     ),
     Role.PROOF: RoleText(
         noun="proof system",
         protocols=(ProofSystem,),
-        suite="proof.ProofSystemSuite",
         maker=_PROOF_MAKER,
         maker_imports=(_MANAGER, _SEQUENCE, "from kroma_core.testing.proof_statements import Statement"),
     ),
     Role.OBSERVE: RoleText(
         noun="observer",
         protocols=(Observer,),
-        suite="observer.ObserverSuite",
         maker=_OBSERVER_MAKER,
         maker_imports=(_MANAGER,),
     ),

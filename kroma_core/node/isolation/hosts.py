@@ -16,6 +16,7 @@ from kroma_core.chain.config import ChainConfig
 from kroma_core.errors import ConfigError
 from kroma_core.events import Event
 from kroma_core.node.isolation.machine import Machine
+from kroma_core.node.opened import well_formed
 from kroma_core.node.registry import discover
 
 
@@ -65,7 +66,7 @@ class EngineHost:
             raise ConfigError(f"engine {self.kind!r}: its process finds no installed plugin that offers it")
         context = PluginContext(chain=self.chain, data_dir=self.data_dir, clock=time.time, emit=emit)
         async with found.offer.open(self.settings, context) as engine:
-            yield Part(engine, QUERY_METHODS, LENGTHY_METHODS)
+            yield Part(well_formed(engine, found), QUERY_METHODS, LENGTHY_METHODS)
 
 
 @attrs.frozen

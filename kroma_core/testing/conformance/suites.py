@@ -102,16 +102,25 @@ def tests_of(found: Installed, maker: type | None) -> ModuleType:
     """A module with the test classes of an offer."""
     module = ModuleType(__name__, f"Conformance of {found.role} {found.offer.kind}.")
     module.__file__ = __file__
-    declared = type("TestDeclared", (DeclaredSuite,), {"offer": (found.role, found.offer.kind)})
-    setattr(module, declared.__name__, declared)
+    vars(module).update(suites_of(found, maker))
+    return module
+
+
+def suites_of(found: Installed, maker: type | None) -> dict[str, type]:
+    """The classes by name: what it declares, the suite of its role, and one for each optional protocol it claims.
+
+    A module of tests has them with `globals().update(suites_of(installed_offer("my-kind"), Maker))`. Without a maker
+    only what is declared can be looked at.
+    """
+    made = {"TestDeclared": type("TestDeclared", (DeclaredSuite,), {"offer": (found.role, found.offer.kind)})}
     if maker is None:
-        return module
+        return made
     suites = [SUITES[found.role]]
     suites += [suite for capability, suite in OPTIONAL.items() if capability in found.offer.capabilities]
     for suite in suites:
         name = f"Test{suite.__name__.removesuffix('Suite')}"
-        setattr(module, name, type(name, (maker, suite), {"__module__": __name__}))
-    return module
+        made[name] = type(name, (maker, suite), {"__module__": __name__})
+    return made
 
 
 def _data_maker(found: Installed) -> type:
