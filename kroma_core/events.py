@@ -313,6 +313,14 @@ class Warned:
 
 
 @attrs.frozen(kw_only=True)
+class Noted:
+    """A part says how things are with it, where nothing is amiss: what it found, how it works, a sum at its end."""
+
+    part: str
+    text: str
+
+
+@attrs.frozen(kw_only=True)
 class PartDetached:
     """A part that the node can do without failed and is no longer asked."""
 
@@ -409,6 +417,7 @@ Event: TypeAlias = (
     | StateMigrating
     | StoreSetAside
     | Warned
+    | Noted
     | PartDetached
     | FollowerAttached
     | FollowerDetached

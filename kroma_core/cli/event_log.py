@@ -22,6 +22,7 @@ from kroma_core.events import (
     HeadsMoved,
     L1HeadsChanged,
     L1Reorganised,
+    Noted,
     Outcome,
     Outvoted,
     PartDetached,
@@ -78,7 +79,7 @@ def level_of(event: Event) -> LogLevel:
             return LogLevel.WARNING
         case FollowerAttached() | FollowerBehind() | FollowerAgreed():
             return LogLevel.INFO
-        case HeadsMoved() | PipelineReset() | Searching() | StateMigrating():
+        case HeadsMoved() | PipelineReset() | Searching() | StateMigrating() | Noted():
             return LogLevel.INFO
         case Verdict(outcome=Outcome.DROPPED):
             return LogLevel.INFO

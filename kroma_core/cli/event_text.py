@@ -25,6 +25,7 @@ from kroma_core.events import (
     L1HeadsChanged,
     L1Reorganised,
     L1Traversed,
+    Noted,
     Outvoted,
     PartDetached,
     PipelineReset,
@@ -117,6 +118,8 @@ def sentence(event: Event) -> str:
             return f"{event.store} begun anew: {event.reason}; the old file is {event.path}"
         case Warned():
             return f"{event.part}: {event.warning}"
+        case Noted():
+            return f"{event.part}: {event.text}"
         case PartDetached():
             return f"{event.part} failed and is no longer told: {event.error}"
         case FollowerAttached():

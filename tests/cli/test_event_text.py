@@ -25,6 +25,7 @@ from kroma_core.events import (
     HeadsMoved,
     InboxRead,
     L1Traversed,
+    Noted,
     Outcome,
     Outvoted,
     PartDetached,
@@ -79,6 +80,7 @@ EVERY: list[Event] = [
     FollowerAgreed(part="engine shadow 1", at="L2 block 1", compared=1, waiting=0),
     Diverged(leader="engine", part="shadow", at="L2 block 2", fields=("gas: 1, 2",), bundle="f", verdict="goes on"),
     Outvoted(leader="engine", part="shadow", at="L2 block 2", verdict="2 of 3 parts"),
+    Noted(part="my-engine", text="12 blobs kept"),
 ]
 
 
@@ -175,3 +177,17 @@ def test_a_divergence_tells_what_differs_what_follows_and_how_to_see_more() -> N
         "divergence at L2 block 2: A and B differ in gas: 1, 2; goes on; kroma divergence show f"
     )
     assert len(lines(diverged, LogLevel.ERROR)) == 1
+
+
+@pytest.mark.parametrize("form", LogFormat)
+def test_what_a_part_notes_is_a_line_at_level_info_in_the_format_of_the_log(form: LogFormat) -> None:
+    out = io.StringIO()
+    EventLog(level=LogLevel.WARNING, format=form, out=out).on_event(Noted(part="my-engine", text="12 blobs kept"))
+    assert out.getvalue() == ""
+    EventLog(level=LogLevel.INFO, format=form, out=out).on_event(Noted(part="my-engine", text="12 blobs kept"))
+    [line] = out.getvalue().splitlines()
+    if form is LogFormat.JSON:
+        told = json.loads(line)
+        assert (told["level"], told["part"], told["text"]) == ("info", "my-engine", "12 blobs kept")
+    else:
+        assert "my-engine: 12 blobs kept" in line or 'part=my-engine text="12 blobs kept"' in line
