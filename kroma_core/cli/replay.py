@@ -12,6 +12,7 @@ from typing import Any
 
 import attrs
 
+from kroma_core.api import Role
 from kroma_core.cli.event_text import sentence
 from kroma_core.cli.failures import describe, is_foreseen, show_trace
 from kroma_core.cli.progress import Advance, bar
@@ -144,7 +145,8 @@ async def replay_plan(path: Path, plan: Plan, advance: Advance, shadows: ShadowN
 
 def _as_text(path: Path, plan: Plan, result: ReplayResult) -> str:
     if result.difference is not None:
-        return f"{path}: {result.difference}"
+        kinds = ", ".join(part.installed.offer.kind for part in plan.of_role(Role.DATA))
+        return f"{path}: {result.difference} (data sources, in this order: {kinds}; --profile names others)"
     if not result.compared:
         verdict = "ok: nothing recorded to compare with"
     elif plan.executes:

@@ -125,7 +125,7 @@ def test_names_are_snake_case() -> None:
     assert [event_name(event) for event in EVERY] == [
         "verdict", "channel_read", "l1_traversed", "block_derived", "heads_moved", "pipeline_reset", "retrying",
         "part_detached", "inbox_read", "frames_read", "follower_attached", "follower_detached", "follower_behind",
-        "follower_agreed", "diverged", "outvoted",
+        "follower_agreed", "diverged", "outvoted", "noted",
     ]  # fmt: skip
 
 

@@ -96,7 +96,9 @@ def test_a_changed_safe_head_of_any_step_turns_the_file_red(tmp_path: Path, caps
 
     path = altered(tmp_path, BEDROCK, change)
     assert main(["replay", str(path)]) == 1
-    assert "timeline step 9 " in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert "timeline step 9 " in told
+    assert "(data sources, in this order: blob, calldata; --profile names others)" in told
 
 
 def test_a_difference_as_json_has_block_field_expected_and_got(
