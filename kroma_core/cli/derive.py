@@ -73,8 +73,12 @@ def run(arguments: argparse.Namespace) -> int:
     if shown:
         return 0
     upto = f" to {arguments.last}" if arguments.last is not None else " on"
+    name, given = arguments.file, f" --profile {arguments.profile}" if arguments.profile is not None else ""
     reached = f"the blocks derived from it end at {highest}" if highest else "no block is derived from it"
-    print(f"kroma: {arguments.file}: none of the L2 blocks from {arguments.first}{upto}: {reached}", file=sys.stderr)
+    print(f"kroma: {name}: none of the L2 blocks from {arguments.first}{upto}: {reached}", file=sys.stderr)
+    if not highest:
+        told = f"why: kroma explain stall {name}{given}; what its batcher data hold: kroma decode {name}{given}"
+        print(f"kroma: {told}", file=sys.stderr)
     return 1
 
 

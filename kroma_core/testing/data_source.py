@@ -230,15 +230,19 @@ class DataSourceSuite(ABC):
 
         async def body(source: PublishingSource) -> None:
             blocks = [await self.mined(source, l1, frame) for frame in FRAMES[:4]]
+            wanted = [[(b"\0" + frame,)] for frame in FRAMES[:4]]
+            found: dict[int, list[tuple[bytes, ...]]] = {}
 
-            async def read(turn: int) -> None:
-                block = blocks[turn]
-                found = await source.read(block.ref, inbox(l1, block))
-                assert [tuple(one) for one in found] == [(b"\0" + FRAMES[turn],)]
+            async def read(reader: int) -> None:
+                block = blocks[reader % 4]
+                found[reader] = [tuple(one) for one in await source.read(block.ref, inbox(l1, block))]
 
+            await read(3)
+            assert found[3] == wanted[3], "one reader alone does not get its data"
             async with trio.open_nursery() as nursery:
-                for turn in range(12):
-                    nursery.start_soon(read, turn % 4)
+                for reader in range(12):
+                    nursery.start_soon(read, reader)
+            assert [found[reader] for reader in range(12)] == 3 * wanted
 
         self.run(body, l1)
 

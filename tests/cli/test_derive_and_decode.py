@@ -46,6 +46,20 @@ def test_derive_says_when_none_of_the_blocks_asked_for_exists(capsys: pytest.Cap
     told = capsys.readouterr()
     assert told.out == ""
     assert f"none of the L2 blocks from 99999 on: the blocks derived from it end at {last}" in told.err
+    assert "kroma explain" not in told.err
+
+
+def test_derive_says_how_to_find_out_why_no_block_is_derived(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def change(content: Any) -> None:
+        content["rollup_config"]["batch_inbox_address"] = "0x" + "77" * 20
+
+    path = altered(tmp_path, SHORT, change)
+    assert main(["derive", str(path)]) == 1
+    first, second = capsys.readouterr().err.splitlines()
+    assert first.endswith("none of the L2 blocks from 0 on: no block is derived from it")
+    assert second == f"kroma: why: kroma explain stall {path}; what its batcher data hold: kroma decode {path}"
 
 
 @pytest.mark.parametrize(

@@ -160,6 +160,18 @@ def test_planted_faults_of_data_sources_are_named(source: Any, red: set[str], tm
     assert found == red
 
 
+class Garbled(CallData):
+    """Reads something else than what was written."""
+
+    async def read(self, block: L1Ref, txs: Sequence[InboxTransaction]) -> Sequence[tuple[bytes, ...]]:
+        return [(tx.data[::-1],) for tx in txs]
+
+
+def test_a_wrong_reading_is_told_once_and_not_by_every_reader() -> None:
+    with pytest.raises(AssertionError, match="one reader alone does not get its data"):
+        data_suite(Garbled)().test_many_readers_at_once_get_each_their_own_data()
+
+
 @attrs.define
 class Remote:
     """An L1 source and blob source that asks a scripted L1 through what a test lets go wrong; right by itself."""
