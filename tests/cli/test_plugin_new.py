@@ -149,6 +149,21 @@ def test_where_it_is_not_installed_its_tests_say_so_once(tmp_path: Path) -> None
     assert "1 error in" in done.stdout.splitlines()[-1]
 
 
+def test_a_recording_in_the_encoding_of_the_template_derives_a_block_with_it_and_none_without(tmp_path: Path) -> None:
+    path = installed(Path(shutil.copytree(TEMPLATE, tmp_path / "source")), tmp_path)
+    assert ran(sys.executable, TEMPLATE / "record.py", cwd=tmp_path, path=path).returncode == 0
+    derived = {}
+    for kind in ("deflated-data", "calldata"):
+        profile = tmp_path / f"{kind}.toml"
+        profile.write_text(f'[engine]\nkind = "pyevm"\n\n[[data]]\nkind = "{kind}"\n')
+        command = "import sys; from kroma_core.cli import main; sys.exit(main(sys.argv[1:]))"
+        done = ran(
+            sys.executable, "-c", command, "derive", "deflated.krec", "--profile", profile, cwd=tmp_path, path=path
+        )
+        derived[kind] = (done.returncode, [line.split()[0] for line in done.stdout.splitlines()])
+    assert derived == {"deflated-data": (0, ["1"]), "calldata": (1, [])}
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("role", list(Role))
 def test_a_new_plugin_of_any_role_installs_and_is_listed(role: Role, tmp_path: Path) -> None:
