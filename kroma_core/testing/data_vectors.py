@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from kroma_core.derive.steps import Derived, MustReset, NeedData, NeedL1, NeedL2
 from kroma_core.l1 import InboxTransaction, L1Block
 from kroma_core.l2 import Payload
 from kroma_core.recording import Recording, open_recording
+from kroma_core.testing.blob_content import blob_content
 from kroma_core.types import Gas, Hash32, L2Number, Wei
 
 ReadBack = Callable[[bytes], Awaitable[tuple[bytes, ...]]]
@@ -22,7 +23,7 @@ ReadBack = Callable[[bytes], Awaitable[tuple[bytes, ...]]]
 
 
 async def derive_recorded(path: Path, read_back: ReadBack) -> tuple[int, int]:
-    """Derive the recorded chain with all call data read back through a source: blocks found, blocks expected.
+    """Derive the recorded chain with all call data and blobs read back through a source: blocks found, blocks expected.
 
     Attributes that are not those of the recorded block are refused, as its engine refused them.
     """
@@ -42,7 +43,7 @@ async def derive_recorded(path: Path, read_back: ReadBack) -> tuple[int, int]:
                         return found, expected.block_count
                     machine.feed_l1(*_block(recording, branch[number]))
                 case NeedData(transactions=transactions):
-                    machine.feed_data([await _inputs(each, read_back) for each in transactions])
+                    machine.feed_data([await _inputs(recording, each, read_back) for each in transactions])
                 case NeedL2Block(number=number):
                     below = expected.block(number)
                     machine.feed_l2(genesis if below is None else below.payload)
@@ -59,11 +60,22 @@ async def derive_recorded(path: Path, read_back: ReadBack) -> tuple[int, int]:
                     pass
 
 
-async def _inputs(transaction: InboxTransaction, read_back: ReadBack) -> tuple[bytes, ...]:
+async def _inputs(recording: Recording, transaction: InboxTransaction, read_back: ReadBack) -> tuple[bytes, ...]:
     """What a transaction carried; what is no frames (a publisher makes none of it) stays as it is."""
-    if transaction.data[:1] != b"\0":
-        return (transaction.data,)
-    return await read_back(transaction.data[1:])
+    found: list[bytes] = []
+    for content in _contents(recording, transaction):
+        found += await read_back(content[1:]) if content[:1] == b"\0" else (content,)
+    return tuple(found)
+
+
+def _contents(recording: Recording, transaction: InboxTransaction) -> Iterator[bytes]:
+    """Call data, or what the blobs hold: none of the recorded chains has blobs before they carry data."""
+    if not transaction.blob_hashes:
+        yield transaction.data
+    for versioned_hash in transaction.blob_hashes:
+        blob = recording.blob(versioned_hash)
+        assert blob is not None, f"the recording lacks blob 0x{versioned_hash.hex()}"
+        yield blob_content(blob.data)
 
 
 def _genesis(chain: ChainConfig) -> Payload:
