@@ -145,7 +145,10 @@ async def replay_plan(path: Path, plan: Plan, advance: Advance, shadows: ShadowN
 
 def _as_text(path: Path, plan: Plan, result: ReplayResult) -> str:
     if result.difference is not None:
-        kinds = ", ".join(part.installed.offer.kind for part in plan.of_role(Role.DATA))
+        sources = plan.of_role(Role.DATA)
+        if any(part.table.at is not None for part in sources):  # a profile has said which
+            return f"{path}: {result.difference}"
+        kinds = ", ".join(part.installed.offer.kind for part in sources)
         return f"{path}: {result.difference} (data sources, in this order: {kinds}; --profile names others)"
     if not result.compared:
         verdict = "ok: nothing recorded to compare with"

@@ -101,6 +101,21 @@ def test_a_changed_safe_head_of_any_step_turns_the_file_red(tmp_path: Path, caps
     assert "(data sources, in this order: blob, calldata; --profile names others)" in told
 
 
+def test_a_difference_with_the_data_sources_of_a_profile_does_not_list_them(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def change(content: Any) -> None:
+        step = content["expected"]["safe_after"][9]
+        step["safe_l2"]["hash"] = flipped(step["safe_l2"]["hash"])
+
+    path, profile = altered(tmp_path, SHORT, change), tmp_path / "p.toml"
+    profile.write_text("[engine]\nkind = 'pyevm'\n[[data]]\nkind = 'calldata'\n")
+    assert main(["replay", str(path), "--profile", str(profile)]) == 1
+    told = capsys.readouterr().out
+    assert "timeline step 9 " in told
+    assert "data sources" not in told
+
+
 def test_a_difference_as_json_has_block_field_expected_and_got(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
