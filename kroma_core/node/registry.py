@@ -6,6 +6,7 @@ here depends on it. A plugin that cannot be loaded is set aside and named; the o
 
 from __future__ import annotations
 
+import difflib
 import inspect
 import re
 import typing
@@ -276,9 +277,16 @@ def _told(error: BaseException) -> str:
     if isinstance(error, Misshapen):
         return str(error)
     told = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    unknown = _UNKNOWN_HOOK.search(told) if isinstance(error, pluggy.PluginValidationError) else None
+    known = {hook.removeprefix(_PROVIDE): hook for hook in HOOK_OF_ROLE.values()}
+    meant = difflib.get_close_matches(unknown[1].removeprefix(_PROVIDE), known, n=1) if unknown is not None else ()
+    if meant:
+        return f'{told}; did you mean "{known[meant[0]]}"?'
     return told + (_OTHER_API if _names_what_is_not_here(error) else "")
 
 
+_PROVIDE = "provide_"
+_UNKNOWN_HOOK = re.compile(r"unknown hook '(\w+)'")
 _OTHER_API = f"; this node has plugin API {API_VERSION}: is the plugin written for another one?"
 
 

@@ -201,6 +201,16 @@ def test_an_offer_for_another_api_version_says_which() -> None:
     assert incompatibility(same) is None
 
 
+def test_a_misspelt_hook_gets_a_suggestion() -> None:
+    class Misspelt:
+        @hookimpl
+        def provide_data_source(self) -> Any:
+            return ()
+
+    [broken] = collect([("odd", "1", Misspelt())]).broken
+    assert broken.error.endswith('; did you mean "provide_data_sources"?')
+
+
 def test_a_plugin_without_a_marked_hook_is_named() -> None:
     class Unmarked:
         def provide_engines(self) -> Any:
