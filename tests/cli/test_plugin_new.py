@@ -151,7 +151,7 @@ def test_where_it_is_not_installed_its_tests_say_so_once(tmp_path: Path) -> None
 
 def test_a_recording_in_the_encoding_of_the_template_derives_a_block_with_it_and_none_without(tmp_path: Path) -> None:
     path = installed(Path(shutil.copytree(TEMPLATE, tmp_path / "source")), tmp_path)
-    assert ran(sys.executable, TEMPLATE / "record.py", cwd=tmp_path, path=path).returncode == 0
+    assert ran(sys.executable, TEMPLATE / "tests" / "record.py", cwd=tmp_path, path=path).returncode == 0
     derived = {}
     for kind in ("deflated-data", "calldata"):
         profile = tmp_path / f"{kind}.toml"
