@@ -16,6 +16,8 @@ from tests.peers.rpc import shown_with, until
 from tests.peers.scenarios import World, at_rest, deposit, eventful_blocks, posting, sequenced
 
 REORG = "WARNING L1 reorg"
+FEW = 50
+"""op-batcher loads a hundred blocks at a time, and may never post them where few more came and none follow."""
 
 
 async def told(recorder: Running, safe: int, *, after: str = "", seconds: float = 90) -> None:
@@ -86,7 +88,7 @@ def test_a_recording_with_blobs_made_on_op_geth_is_replayed_on_the_embedded_engi
             await deposit(l1)
             async with sequenced(tmp_path, l1, beacon=api) as world:
                 await world.use(0, transactions=20)
-                await world.sequencer.until_unsafe(100)
+                await world.sequencer.until_unsafe(FEW)
                 last = await world.stop()
                 number = int(last["number"], 16)
                 async with posting(world, to=api.url, blobs=True):
