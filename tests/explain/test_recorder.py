@@ -106,6 +106,16 @@ async def test_why_a_node_ended_is_kept(tmp_path: Path) -> None:
     assert "the engine made another block" in value
 
 
+@pytest.mark.parametrize("count", [1, 63, 64, 65, 200])
+def test_every_block_is_written_in_its_order_however_many_come_at_once(tmp_path: Path, count: int) -> None:
+    with closing(VerdictStore(tmp_path / "explain.sqlite")) as store:
+        store.write(Ledger().changes([RESET, *story(1, count)], 1000.0))
+        found = store.rows("SELECT number, hash, l1 FROM blocks ORDER BY id")
+    told = [event for event in story(1, count) if isinstance(event, BlockDerived)]
+    assert found == [(one.block.number, one.block.hash, one.derived_from.number) for one in told]
+    assert len(found) == count
+
+
 def test_the_oldest_is_given_up_first_where_there_is_too_much(tmp_path: Path) -> None:
     with closing(VerdictStore(tmp_path / "explain.sqlite")) as store:
         store.write(Ledger().changes([RESET, *story(1, 20_000)], 1000.0))

@@ -81,3 +81,16 @@ INSERT = {
     "verdicts": "INSERT INTO verdicts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0)",
     "blocks": "INSERT INTO blocks VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0)",
 }
+
+TOGETHER = 64
+"""So many rows of a table are inserted by one statement. For each statement SQLite lets go of the interpreter, and
+derivation, which runs beside, is disturbed."""
+
+
+def _of_many(statement: str) -> str:
+    into, _, row = statement.partition(" VALUES ")
+    return f"{into} VALUES {', '.join([row] * TOGETHER)}"
+
+
+INSERT_MANY = {statement: _of_many(statement) for statement in INSERT.values()}
+"""By the statement for one row: the one for `TOGETHER` rows, whose values follow each other."""

@@ -5,11 +5,12 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
+from itertools import chain
 from pathlib import Path
 from typing import Any, TypeAlias
 
 from kroma_core.errors import KromaError
-from kroma_core.node.explain.schema import OF_L1, SCHEMA, TABLES
+from kroma_core.node.explain.schema import INSERT_MANY, OF_L1, SCHEMA, TABLES, TOGETHER
 
 STORE = "explain.sqlite"
 """The file's name in a node's data folder."""
@@ -77,12 +78,20 @@ class VerdictStore:
             self._connection.execute("BEGIN IMMEDIATE")
             try:
                 for statement, rows in changes:
-                    self._connection.executemany(statement, rows)
+                    self._execute(statement, rows)
                 self._connection.execute("COMMIT")
             except BaseException:
                 if self._connection.in_transaction:
                     self._connection.execute("ROLLBACK")
                 raise
+
+    def _execute(self, statement: str, rows: Sequence[tuple[Any, ...]]) -> None:
+        many = INSERT_MANY.get(statement)
+        whole = len(rows) - len(rows) % TOGETHER if many is not None else 0
+        if many is not None and whole:
+            groups = (rows[first : first + TOGETHER] for first in range(0, whole, TOGETHER))
+            self._connection.executemany(many, (tuple(chain.from_iterable(group)) for group in groups))
+        self._connection.executemany(statement, rows[whole:] if whole else rows)
 
     def rows(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
         with self._telling("read"), closing(self._connection.execute(query, values)) as cursor:
